@@ -1,0 +1,41 @@
+"""From a manifest's decoder name to the processor that runs it.
+
+Names map to "module:attribute", so that a player is imported only when it is chosen and no player knows another.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from models.manifest import Manifest, ManifestError
+from models.step import Step
+from models.stream import StreamProcessor
+
+DECODERS: Mapping[str, str] = {
+    "probe": "models.probe.processor:ProbeProcessor",
+    "transcriber": "models.transcriber.processor:TranscriberProcessor",
+}
+"""Decoder name -> class taking (manifest, step, settings)."""
+
+BUNDLED = ("probe", "transcriber")
+"""Players that come with Backline, each as models/NAME/NAME.onnx."""
+
+
+def open_processor(manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> StreamProcessor:
+    """Return a new processor of `manifest` over `step`; `settings` come from Manifest.resolve.
+
+    Raises ManifestError where the decoder is unknown or refuses its settings.
+    """
+    if manifest.decoder not in DECODERS:
+        raise ManifestError(f"decoder is '{manifest.decoder}'; allowed: {', '.join(DECODERS)}")
+    module, attribute = DECODERS[manifest.decoder].split(":")
+    factory = getattr(import_module(module), attribute)
+    return cast(StreamProcessor, factory(manifest, step, settings))
+
+
+def bundled_files() -> dict[str, Path]:
+    """Return the model files that come with Backline: name -> path, those that exist."""
+    root = Path(__file__).parent
+    paths = {name: root / name / f"{name}.onnx" for name in BUNDLED}
+    return {name: path for name, path in paths.items() if path.exists()}
