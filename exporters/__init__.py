@@ -1,0 +1,3 @@
+"""Torch to ONNX with proof: `onnx_export` builds the graph, `parity` compares it with torch, `self_check` holds it
+against its manifest, and only then is a file written.
+"""

@@ -1,0 +1,37 @@
+"""`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model file, or a reason and no file."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("model", metavar="MODEL", help="the player the checkpoint belongs to")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=".safetensors file of a training run; `none` for the probe")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="where to write the model")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from exporters.onnx_export import ExportError
+    from exporters.players import EXPORTERS
+    from models.manifest import ManifestError
+
+    if arguments.model not in EXPORTERS:
+        return _refuse(f"there is no player '{arguments.model}' to export; there are: {', '.join(EXPORTERS)}")
+    if arguments.output.suffix != ".onnx" or not arguments.output.parent.is_dir():
+        return _refuse(f"cannot write {arguments.output}: it must end in .onnx and lie in a folder that exists")
+    checkpoint = None if arguments.checkpoint == "none" else Path(arguments.checkpoint)
+    try:
+        difference = EXPORTERS[arguments.model](checkpoint, arguments.output)
+    except (ExportError, ManifestError, OSError) as error:
+        return _refuse(str(error))
+    size = arguments.output.stat().st_size
+    print(f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops")  # noqa: T201
+    return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"backline: {reason}", file=sys.stderr)  # noqa: T201
+    return 2

@@ -1,0 +1,40 @@
+"""How each player's checkpoint becomes a network, a manifest and a file: one function a player, by name."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from exporters.onnx_export import ExportError, describe_graph, export
+
+
+def export_probe(checkpoint: Path | None, path: Path) -> float:
+    """Write the probe, which has no weights and so no checkpoint."""
+    from models.probe.manifest import probe_manifest
+    from models.probe.network import HOP, TAIL, ProbeNetwork
+
+    if checkpoint is not None:
+        raise ExportError(f"the probe has no weights; give `none` instead of {checkpoint}")
+    network = ProbeNetwork()
+    graph = describe_graph("step", network, {"audio": (HOP,), "pulses": (HOP,)})
+    return export(network, probe_manifest(graph, HOP, TAIL), path)
+
+
+def export_transcriber(checkpoint: Path | None, path: Path) -> float:
+    """Write a transcriber with the thresholds and figures of its checkpoint's card."""
+    from models.transcriber.manifest import DEFAULT_LOOK_AHEAD_MS, transcriber_manifest
+    from models.transcriber.network import load_network, read_card
+
+    if checkpoint is None or not checkpoint.exists():
+        raise ExportError(f"there is no checkpoint {checkpoint}; `backline train transcriber` makes one")
+    network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
+    config = network.config
+    default = [1000 * hops * config.hop / config.sample_rate for hops in config.look_ahead_hops].index(DEFAULT_LOOK_AHEAD_MS)
+    settings = {name: figures[name] for name in ("onset_threshold", "frame_threshold")}
+    quality = {f"validation {name}": figures[name][default] for name in ("onset_f1", "live_f1", "note_f1") if name in figures}
+    graph = describe_graph("step", network, {"audio": (config.hop,)})
+    manifest = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, settings, quality)
+    return export(network, manifest, path)
+
+
+EXPORTERS: Mapping[str, Callable[[Path | None, Path], float]] = {"probe": export_probe, "transcriber": export_transcriber}
+"""Player -> function of (checkpoint, path) that writes the file and returns the torch-to-ONNX difference."""
