@@ -1,0 +1,4 @@
+"""The DAW's side: `protocol` is the wire as pure data, `client` speaks it from Python.
+
+It talks to the server only over the wire and imports nothing else of Backline.
+"""

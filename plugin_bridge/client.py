@@ -1,0 +1,160 @@
+"""A client of the server in Python: commands, then blocks out and events in. One owner, one thread.
+
+Blocks go out without waiting. In real time the replies are read when the next block is due; at free pace `wait` holds
+the sender back until the engine is through, so that nothing is lost however fast the sender is.
+"""
+
+import json
+import select
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+from plugin_bridge.protocol import (
+    DEFAULT_PORT,
+    RECEIVE_BUFFER,
+    AudioMessage,
+    MidiMessage,
+    ProcessedMessage,
+    ProtocolError,
+    pack_audio,
+    pack_midi_in,
+    parse,
+)
+
+
+class BridgeError(Exception):
+    """The server refused, or is not there; the text is for the user."""
+
+
+def osc(address: str, *arguments: object, tags: str = "") -> bytes:
+    """Return an OSC message; `tags` names the type of each argument where Python's own would be wrong (int as h)."""
+    builder = OscMessageBuilder(address)
+    for index, argument in enumerate(arguments):
+        builder.add_arg(argument, tags[index] if index < len(tags) else None)  # type: ignore[arg-type]
+    return builder.build().dgram
+
+
+class BridgeClient:
+    """The control side of one server."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+        self.host = host
+        self._socket = _udp_socket(host, port)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+    def request(self, address: str, *arguments: object, tags: str = "", timeout: float = 10.0) -> list[object]:
+        """Send a command and return its results. Raises BridgeError with the server's reason, or after `timeout` seconds."""
+        try:
+            self._socket.send(osc(address, *arguments, tags=tags))
+        except OSError as error:
+            raise BridgeError(f"cannot reach the server: {error.strerror}") from error
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                reply = OscMessage(self._socket.recv(65536))
+            except TimeoutError:
+                break
+            except ConnectionRefusedError as error:
+                raise BridgeError(f"no server answers at {self.host}:{self._socket.getpeername()[1]}") from error
+            if reply.address == "/backline/fail" and reply.params[0] == address:
+                raise BridgeError(str(reply.params[1]))
+            if reply.address == "/backline/done" and reply.params[0] == address:
+                return list(reply.params[1:])
+            if reply.address in (address + ".reply", _ANSWERS.get(address)):
+                return list(reply.params)
+        raise BridgeError(f"the server did not answer {address} within {timeout:g} s")
+
+    def open_stream(self, model: str, rate: int, settings: Mapping[str, str | float] | None = None) -> "BridgeStream":
+        """Open a stream of `model` at `rate` Hz. Raises BridgeError with the server's reason."""
+        results = self.request("/backline/stream/open", model, rate, json.dumps(dict(settings or {})), timeout=30.0)
+        number, port, latency, delay = (int(str(value)) for value in results)
+        return BridgeStream(self, number, latency, delay, _udp_socket(self.host, port))
+
+
+_ANSWERS = {"/backline/sync": "/backline/synced", "/backline/ping": "/backline/pong"}
+
+
+@dataclass(slots=True)
+class BridgeStream:
+    """One open stream: blocks out, events and audio in.
+
+    latency: what the stream declares, in host samples (0 for a live one). live_delay: see models.latency.
+    """
+
+    client: BridgeClient
+    number: int
+    latency: int
+    live_delay: int
+    _socket: socket.socket
+    processed: int = 0  # sample up to which the engine is through
+    late: int = 0  # events the engine sent late
+    refused: list[str] = field(default_factory=list)  # what the engine said was wrong
+
+    def send(self, start: int, samples: NDArray[np.float32]) -> bool:
+        """Send a block, (channels, count) float32, without waiting; False where the system would not take it."""
+        try:
+            self._socket.send(pack_audio(self.number, start, samples))
+        except (BlockingIOError, ConnectionRefusedError):
+            return False
+        return True
+
+    def send_midi(self, sample: int, status: int, data1: int, data2: int) -> None:
+        """Send a MIDI message that happens at `sample`; it must precede the block that holds the sample."""
+        self._socket.send(pack_midi_in(self.number, sample, status, data1, data2))
+
+    def receive(self) -> Iterator[MidiMessage | AudioMessage]:
+        """Yield what has come in, without waiting."""
+        while True:
+            try:
+                datagram = self._socket.recv(65536)
+            except (BlockingIOError, ConnectionRefusedError):
+                return
+            try:
+                message = parse(datagram)
+            except ProtocolError:
+                self.refused.append(str(OscMessage(datagram).params[1:]) if datagram.startswith(b"/backline/fail") else repr(datagram[:40]))
+                continue
+            if isinstance(message, ProcessedMessage):
+                self.processed, self.late = max(self.processed, message.end), message.late
+            elif message.stream == self.number:
+                yield message
+
+    def wait(self, end: int, timeout: float = 5.0) -> Iterator[MidiMessage | AudioMessage]:
+        """Yield what comes in until the engine is through to sample `end`. Raises BridgeError after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            yield from self.receive()
+            if self.processed >= end:
+                return
+            if not self.ready(deadline - time.monotonic()):
+                raise BridgeError(f"the engine stopped at sample {self.processed}, {end} was due")
+
+    def ready(self, timeout: float) -> bool:
+        """Return True as soon as something has come in, False after `timeout` seconds."""
+        return bool(select.select([self._socket], [], [], max(0.0, timeout))[0])
+
+    def close(self) -> None:
+        """End the stream; what the engine still sends is read by nobody."""
+        try:
+            self.client.request("/backline/stream/close", self.number, timeout=2.0)
+        finally:
+            self._socket.close()
+
+
+def _udp_socket(host: str, port: int) -> socket.socket:
+    connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    connection.connect((host, port))
+    connection.setblocking(False)
+    return connection

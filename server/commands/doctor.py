@@ -1,0 +1,148 @@
+"""`backline doctor`: what this machine can do for low latency, in plain words, each with what to do about it."""
+
+import argparse
+import ctypes.util
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from plugin_bridge.protocol import DEFAULT_PORT, RECEIVE_BUFFER
+from server.errors import BacklineError
+from server.model_store import list_models, open_stream
+from server.realtime import FIFO_PRIORITY
+
+Finding = tuple[str, str, str]
+"""(good | note | bad, what was looked at, what was found)."""
+PACKAGES = ("models", "server", "exporters", "plugin_bridge")
+MARKS = {"good": "[green]good", "note": "[yellow]note", "bad": "[red]bad"}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command; 1 where something is bad."""
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _names, _onnx_runtime, _models, _real_time, _ports, _jack, _midi, _training)
+    findings = [finding for check in checks for finding in check()]
+    table = Table("", "looked at", "found", show_edge=False)
+    for mark, subject, text in findings:
+        table.add_row(MARKS[mark], subject, text)
+    Console().print(table)
+    return int(any(mark == "bad" for mark, _, _ in findings))
+
+
+def _machine() -> Iterator[Finding]:
+    yield "good", "machine", f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, backline {_version('backline')}"
+    if platform.system() != "Linux":
+        yield "bad", "system", f"{platform.system()}: Backline runs on Linux first; nothing else is tested"
+
+
+def _names() -> Iterator[Finding]:
+    """Our package names are general: somebody else's `server` would be imported in our place."""
+    owners = packages_distributions()
+    for package in PACKAGES:
+        others = sorted(set(owners.get(package, [])) - {"backline"})
+        spec = find_spec(package)
+        ours = spec is not None and spec.origin is not None and Path(spec.origin).parents[1] == Path(__file__).parents[2]
+        if others or not ours:
+            yield "bad", f"name `{package}`", f"also installed by {', '.join(others) or spec}; install backline into an environment of its own"
+    if all(find_spec(package) for package in PACKAGES):
+        yield "good", "names", f"{', '.join(PACKAGES)} are backline's"
+
+
+def _onnx_runtime() -> Iterator[Finding]:
+    builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name) != "not installed"]
+    if len(builds) == 2:
+        yield "bad", "ONNX Runtime", "onnxruntime and onnxruntime-gpu overwrite each other; uninstall both and install one extra, `cpu` or `gpu`"
+    elif not builds:
+        yield "bad", "ONNX Runtime", "missing; install backline[cpu] or backline[gpu]"
+    else:
+        import onnxruntime
+
+        compiled = ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
+        yield "good", "ONNX Runtime", f"{builds[0]} {onnxruntime.__version__}, built with {compiled} (what works shows when a model is loaded)"
+
+
+def _models() -> Iterator[Finding]:
+    for name, found in list_models().items():
+        if isinstance(found, BacklineError):
+            yield "bad", f"model {name}", str(found)
+            continue
+        try:
+            stream = open_stream(found, {}, 48_000)
+        except BacklineError as error:
+            yield "bad", f"model {name}", str(error)
+            continue
+        yield "good", f"model {name}", f"loads; {1000 * stream.declared / 48_000:.1f} ms declared at 48 kHz"
+
+
+def _real_time() -> Iterator[Finding]:
+    scheduler = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
+        os.sched_setscheduler(0, scheduler, os.sched_param(0))
+        yield "good", "real-time priority", f"SCHED_FIFO {FIFO_PRIORITY} is allowed"
+    except OSError:
+        yield "note", "real-time priority", (
+            f"not allowed: engines run at normal priority and can be late under load; give your user `rtprio {FIFO_PRIORITY}` and "
+            "`memlock unlimited` in /etc/security/limits.d/, then log in again")  # fmt: skip
+    paths = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    governors = {path.read_text().strip() for path in paths}
+    if governors - {"performance"}:
+        yield "note", "processor clock", f"governor is {', '.join(sorted(governors))}; `performance` avoids slow first blocks"
+
+
+def _ports() -> Iterator[Finding]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", DEFAULT_PORT))
+            yield "good", "OSC port", f"{DEFAULT_PORT} is free"
+        except OSError:
+            yield "note", "OSC port", f"{DEFAULT_PORT} is taken, perhaps by a running server; `backline serve --port` takes another"
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        if granted < RECEIVE_BUFFER:
+            yield "note", "socket buffer", f"{granted} of {RECEIVE_BUFFER} bytes granted; `sysctl net.core.rmem_max={RECEIVE_BUFFER}` gives all"
+
+
+def _jack() -> Iterator[Finding]:
+    if find_spec("jack") is None:
+        yield "note", "JACK", "Python package JACK-Client is missing; install backline[jack] for audio and MIDI ports"
+    elif ctypes.util.find_library("jack") is None:
+        yield "note", "JACK", "libjack is missing; install jackd2 or PipeWire's JACK"
+    else:
+        server = shutil.which("jackd") or shutil.which("pw-jack") or "no jackd or pw-jack on the path"
+        yield "good", "JACK", f"client library found; server: {server}"
+
+
+def _midi() -> Iterator[Finding]:
+    try:
+        import rtmidi
+    except ImportError as error:
+        yield "note", "MIDI ports", f"python-rtmidi cannot be used: {error}"
+        return
+    names = {rtmidi.API_LINUX_ALSA: "ALSA", rtmidi.API_UNIX_JACK: "JACK"}
+    built = [names.get(api, str(api)) for api in rtmidi.get_compiled_api()]
+    sequencer = "there is an ALSA sequencer" if Path("/dev/snd/seq").exists() else "there is no ALSA sequencer; MIDI goes over JACK or OSC"
+    yield "good", "MIDI ports", f"python-rtmidi with {' and '.join(built)}; {sequencer}"
+
+
+def _training() -> Iterator[Finding]:
+    missing = [name for name in ("torch", "onnx", "librosa", "mir_eval") if find_spec(name) is None]
+    yield ("note", "training", f"not installed ({', '.join(missing)}); serving does not need it") if missing else ("good", "training", "installed")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

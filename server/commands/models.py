@@ -1,0 +1,69 @@
+"""`backline models`: what there is, what it takes and gives, how late it is, how good, under which licence."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from models.latency import declare_latency
+from models.manifest import Manifest
+from server.errors import BacklineError
+from server.model_store import Model, list_models, open_stream
+
+HOST_RATE = 48_000  # the rate latencies are shown at
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder with more models")
+    parser.add_argument("--json", action="store_true", help="one JSON object for programs")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    rows = {name: describe(found) for name, found in list_models(arguments.models).items()}
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    table = Table("model", "in -> out", "rate, hop", f"latency at {HOST_RATE} Hz, by head", "size", "quality", "licence")
+    for name, row in rows.items():
+        if "problem" in row:
+            table.add_row(name, str(row["problem"]))
+            continue
+        heads = "\n".join(f"{h['look_ahead_ms']:g} ms head: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"])
+        quality = "\n".join(f"{k} {v:g}" for k, v in row["quality"].items())
+        table.add_row(name, f"{' '.join(row['in'])} -> {' '.join(row['out'])}", f"{row['sample_rate']}, {row['hop']}", heads,
+                      f"{row['bytes'] / 1e6:.2f} MB", quality, row["licence"])  # fmt: skip
+    Console().print(table)
+    return 0
+
+
+def describe(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  # JSON
+    """Return a model as JSON values; a broken file as its problem."""
+    if isinstance(found, BacklineError):
+        return {"problem": str(found)}
+    manifest = found.manifest
+    return {
+        "title": manifest.title,
+        "in": [port.kind for port in manifest.inputs],
+        "out": [port.kind for port in manifest.outputs],
+        "sample_rate": manifest.sample_rate,
+        "hop": manifest.hop,
+        "heads": [_head(found, manifest, head.look_ahead_ms) for head in manifest.heads],
+        "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices,
+                                "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in manifest.parameters},
+        "bytes": found.path.stat().st_size,
+        "quality": manifest.quality,
+        "licence": manifest.licence,
+        "trained_on": manifest.trained_on,
+        "file": str(found.path),
+    }  # fmt: skip
+
+
+def _head(found: Model, manifest: Manifest, look_ahead_ms: float) -> dict[str, float]:
+    settings: dict[str, str | float] = {"look_ahead_ms": look_ahead_ms} if len(manifest.heads) > 1 else {}
+    spec = open_stream(found, settings, HOST_RATE).spec
+    samples = declare_latency(spec, HOST_RATE).total
+    return {"look_ahead_ms": look_ahead_ms, "latency_samples": samples, "latency_ms": round(1000 * samples / HOST_RATE, 2)}

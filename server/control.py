@@ -1,0 +1,212 @@
+"""The control process: what each OSC command does, and the services it does it with."""
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from typing import Any  # Any: settings and status are JSON
+
+from plugin_bridge.protocol import TABLE
+from server.audio.file import check_rate
+from server.errors import BacklineError
+from server.model_store import find_model, list_models
+from server.osc.packets import Command
+from server.osc.server import Address, Answer, OscServer
+from server.service import ModelService, OpenStream
+
+log = logging.getLogger(__name__)
+MOST_STREAMS_IN_ALL = 64
+IDLE_CLOSE_SECONDS = 60.0
+TAGS = {entry.address: entry.tags for entry in TABLE if entry.direction == "command"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """How a server is started. port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 9010
+    models: Path | None = None
+    provider: str = "auto"
+
+
+class Control:
+    """One server."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._services: dict[str, ModelService] = {}
+        self._owners: dict[int, ModelService] = {}
+        self._numbers = count(1)
+        self._listeners: set[Address] = set()
+        self._osc = OscServer(self._handle)
+        self._ended = asyncio.Event()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen; return the port. Raises BacklineError."""
+        if self._config.models is not None:
+            list_models(self._config.models)
+        port = await self._osc.open(self._config.host, self._config.port)
+        self._housekeeping = asyncio.get_running_loop().create_task(self._close_idle_streams())
+        return port
+
+    async def wait(self) -> None:
+        """Return when the server was told to end."""
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Tell the server to end."""
+        self._ended.set()
+
+    async def close(self) -> None:
+        """End everything: notes, engines, sockets."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        for service in self._services.values():
+            await service.close()
+        self._osc.close()
+
+    async def _handle(self, command: Command, sender: Address, answer: Answer) -> None:
+        tags = TAGS.get(command.address)
+        if tags is None:
+            raise BacklineError(f"unknown address {command.address[:80]}; docs/protocol.md lists the known ones")
+        arguments = _checked(command, tags)
+        method = getattr(self, "_do" + command.address.removeprefix("/backline").replace("/", "_"))
+        await method(sender, answer, *arguments)
+
+    # Questions
+
+    async def _do_status(self, sender: Address, answer: Answer) -> None:
+        streams: dict[str, Any] = {}
+        for service in self._services.values():
+            status = await service.ask("status") if service.engines and service.streams else {}
+            for number, row in status.items():
+                streams[number] = row | {"port": service.port, "swaps": service.swaps[-10:]}
+        engines = [worker for service in self._services.values() for worker in service.engines]
+        answer("/backline/status.reply", _version(), len(streams), len(engines), json.dumps(streams))
+
+    async def _do_models(self, sender: Address, answer: Answer) -> None:
+        rows = {}
+        for name, found in list_models(self._config.models).items():
+            if isinstance(found, BacklineError):
+                rows[name] = {"problem": str(found)}
+            else:
+                m = found.manifest
+                rows[name] = {"title": m.title, "sample_rate": m.sample_rate, "hop": m.hop, "in": [p.kind for p in m.inputs],
+                              "out": [p.kind for p in m.outputs], "heads_ms": [h.look_ahead_ms for h in m.heads],
+                              "parameters": [p.name for p in m.parameters]}  # fmt: skip
+        answer("/backline/models.reply", json.dumps(rows))
+
+    async def _do_sync(self, sender: Address, answer: Answer, number: int) -> None:
+        answer("/backline/synced", number)
+
+    async def _do_ping(self, sender: Address, answer: Answer, client_ns: int) -> None:
+        received = time.monotonic_ns()
+        answer("/backline/pong", client_ns, received, time.monotonic_ns(), tags="hhh")
+
+    async def _do_notify(self, sender: Address, answer: Answer, wanted: int) -> None:
+        (self._listeners.add if wanted else self._listeners.discard)(sender)
+        answer("/backline/done", "/backline/notify", wanted)
+
+    # Commands
+
+    async def _do_model_load(self, sender: Address, answer: Answer, model: str) -> None:
+        await self._service(model).load()
+        answer("/backline/done", "/backline/model/load", model)
+
+    async def _do_stream_open(self, sender: Address, answer: Answer, model: str, rate: int, settings: str) -> None:
+        if len(self._owners) >= MOST_STREAMS_IN_ALL:
+            raise BacklineError(f"{MOST_STREAMS_IN_ALL} streams are open, which is the most")
+        stream = OpenStream(next(self._numbers), check_rate(rate), _settings(settings))
+        service = self._service(model)
+        opened = await service.open(stream)
+        self._owners[stream.number] = service
+        self._tell("stream", f"stream {stream.number} of '{model}' opened at {rate} Hz")
+        answer("/backline/done", "/backline/stream/open", stream.number, service.port, opened["latency"], opened["live_delay"])
+
+    async def _do_stream_close(self, sender: Address, answer: Answer, stream: int) -> None:
+        await self._close_stream(stream)
+        answer("/backline/done", "/backline/stream/close", stream)
+
+    async def _do_stream_reset(self, sender: Address, answer: Answer, stream: int) -> None:
+        await self._owner(stream).ask("reset", stream=stream)
+        answer("/backline/done", "/backline/stream/reset", stream)
+
+    async def _do_stream_set(self, sender: Address, answer: Answer, stream: int, name: str, value: str) -> None:
+        await self._owner(stream).ask("set", stream=stream, name=name, value=value)
+        answer("/backline/done", "/backline/stream/set", stream, name, value)
+
+    async def _do_quit(self, sender: Address, answer: Answer) -> None:
+        answer("/backline/done", "/backline/quit")
+        self.end()
+
+    def _service(self, name: str) -> ModelService:
+        if "/" in name or name.endswith(".onnx"):
+            raise BacklineError(f"model is '{name}'; over the wire models go by name, never by path")
+        if name not in self._services:
+            model = find_model(name, self._config.models)
+            self._services[name] = ModelService(model, self._config.provider, self._config.host, self._tell)
+        return self._services[name]
+
+    def _owner(self, stream: int) -> ModelService:
+        if stream not in self._owners:
+            raise BacklineError(f"there is no stream {stream}; open ones: {', '.join(map(str, self._owners)) or 'none'}")
+        return self._owners[stream]
+
+    async def _close_stream(self, stream: int) -> None:
+        await self._owner(stream).ask("close", stream=stream)
+        del self._owners[stream]
+        self._tell("stream", f"stream {stream} closed")
+
+    def _tell(self, kind: str, text: str) -> None:
+        log.info("%s", text)
+        for listener in self._listeners:
+            self._osc.send(listener, "/backline/event", kind, text)
+
+    async def _close_idle_streams(self) -> None:
+        """Close streams whose client has sent nothing for IDLE_CLOSE_SECONDS: it is gone."""
+        while True:
+            await asyncio.sleep(1.0)
+            for service in list(self._services.values()):
+                for number in service.idle_streams(IDLE_CLOSE_SECONDS):
+                    try:
+                        await self._close_stream(number)
+                    except BacklineError as error:
+                        log.warning("cannot close stream %d: %s", number, error)
+
+
+def _checked(command: Command, tags: str) -> tuple[Any, ...]:
+    """Return the arguments as the table says. Raises BacklineError that names the first wrong one."""
+    if len(command.arguments) != len(tags):
+        raise BacklineError(f"{command.address} takes {len(tags)} arguments ({tags or 'none'}), got {len(command.arguments)}")
+    values: list[Any] = []
+    for place, (tag, value) in enumerate(zip(tags, command.arguments, strict=True), 1):
+        if tag in "ih" and isinstance(value, int) and not isinstance(value, bool):
+            values.append(value)
+        elif tag == "s" and isinstance(value, str | int | float) and not isinstance(value, bool):
+            values.append(str(value))
+        else:
+            raise BacklineError(f"argument {place} of {command.address} is {value!r:.60}; it takes {'a string' if tag == 's' else 'an integer'}")
+    return tuple(values)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise BacklineError(f"settings are not JSON: {error}") from error
+    if not isinstance(settings, dict) or not all(isinstance(v, str | int | float) for v in settings.values()):
+        raise BacklineError("settings are a JSON object of names with words or numbers")
+    return settings
+
+
+def _version() -> str:
+    try:
+        return version("backline")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,27 @@
+"""Files that are either whole or not there: written beside their place and renamed into it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from server.errors import BacklineError
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a new file and move it to `path`. Raises BacklineError; then nothing is left behind."""
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise BacklineError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def require_folder(path: Path) -> None:
+    """Raise BacklineError where the folder that `path` shall lie in is missing: said before work, not after."""
+    if not path.parent.is_dir():
+        raise BacklineError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise BacklineError(f"cannot write {path}: it is a folder")

@@ -1,0 +1,90 @@
+"""Standard MIDI files: what was heard as a clip that any DAW opens, and clips as events.
+
+960 ticks a quarter at 120 bpm: 0.52 ms a tick, the grid of most DAWs. The event log holds the exact samples.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import mido
+
+from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved, time_order
+from server.errors import BacklineError
+from server.files import write_whole
+
+TICKS_PER_BEAT = 960
+TEMPO_US = 500_000
+TICKS_PER_SECOND = TICKS_PER_BEAT * 1_000_000 // TEMPO_US
+MIDI_SUFFIXES = (".mid", ".midi")
+
+
+def write_midi(path: Path, events: Iterable[Event], rate: int, title: str) -> None:
+    """Write events, their samples counted at `rate`, as a type 0 file; whole or not at all. Raises BacklineError."""
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=title), mido.MetaMessage("set_tempo", tempo=TEMPO_US)])
+    now = 0
+    for tick, event in _on_ticks(events, rate):
+        track.append(_message(event).copy(time=tick - now))
+        now = tick
+    track.append(mido.MetaMessage("end_of_track"))
+    file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT)
+    file.tracks.append(track)
+    write_whole(path, lambda partial: file.save(str(partial)))
+
+
+def read_midi(path: Path, rate: int) -> tuple[Event, ...]:
+    """Return the events of a MIDI file at samples of `rate`. Raises BacklineError: unreadable, or without a note."""
+    if not path.exists():
+        raise BacklineError(f"there is no file {path}")
+    try:
+        file = mido.MidiFile(str(path))
+        seconds, events = 0.0, []
+        for message in file:  # mido walks all tracks in order, times in seconds
+            seconds += message.time
+            event = None if message.is_meta else event_of(message, round(seconds * rate))
+            if event is not None:
+                events.append(event)
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise BacklineError(f"cannot read {path} as MIDI: {error}") from error
+    if not any(isinstance(event, NoteOn) for event in events):
+        raise BacklineError(f"{path} holds no note")
+    return tuple(sorted(events, key=time_order))
+
+
+def event_of(message: mido.Message, sample: int) -> Event | None:
+    """Return a MIDI message as an event at `sample`; None for kinds that no player uses."""
+    if message.type == "note_on" and message.velocity:
+        return NoteOn(sample, message.note, message.velocity, message.channel)
+    if message.type in ("note_on", "note_off"):
+        return NoteOff(sample, message.note, 0 if message.type == "note_on" else message.velocity, message.channel)
+    if message.type == "control_change" and message.control < 120:
+        return ControlChange(sample, message.control, message.value, message.channel)
+    if message.type == "pitchwheel":
+        return PitchBend(sample, message.pitch, message.channel)
+    return None
+
+
+def _on_ticks(events: Iterable[Event], rate: int) -> list[tuple[int, Event]]:
+    """Return (tick, event) in order; a note lasts at least one tick, so that its end never precedes its start."""
+    placed: list[tuple[int, Event]] = []
+    started: dict[tuple[int, int], int] = {}
+    for event in events:
+        tick = max(0, round(event.sample * TICKS_PER_SECOND / rate))
+        if isinstance(event, NoteOn):
+            started[event.channel, event.pitch] = tick
+        elif isinstance(event, NoteOff):
+            tick = max(tick, started.get((event.channel, event.pitch), -1) + 1)
+        placed.append((tick, event))
+    placed.sort(key=lambda pair: (pair[0], time_order(moved(pair[1], pair[0]))))
+    assert all(a[0] <= b[0] for a, b in pairwise(placed))
+    return placed
+
+
+def _message(event: Event) -> mido.Message:
+    if isinstance(event, NoteOn):
+        return mido.Message("note_on", note=event.pitch, velocity=event.velocity, channel=event.channel)
+    if isinstance(event, NoteOff):
+        return mido.Message("note_off", note=event.pitch, velocity=event.velocity, channel=event.channel)
+    if isinstance(event, ControlChange):
+        return mido.Message("control_change", control=event.control, value=event.value, channel=event.channel)
+    return mido.Message("pitchwheel", pitch=event.value, channel=event.channel)

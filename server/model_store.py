@@ -1,0 +1,69 @@
+"""Where models are found and how a name becomes a running stream."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.manifest import Manifest, ManifestError
+from models.model_file import ModelFileError, read_manifest
+from models.registry import bundled_files, open_processor
+from server.audio.file import check_rate
+from server.errors import BacklineError
+from server.live_stream import LiveStream
+from server.note_ledger import NoteLedger
+from server.onnx_step import OnnxStep, open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model file and what it says about itself."""
+
+    path: Path
+    manifest: Manifest
+
+
+def list_models(folder: Path | None = None) -> dict[str, Model | BacklineError]:
+    """Return all models by name, bundled ones and those in `folder`; a broken file is listed with its reason."""
+    files = bundled_files()
+    if folder is not None:
+        if not folder.is_dir():
+            raise BacklineError(f"there is no folder {folder}")
+        files |= {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+    return {name: _load(path) for name, path in files.items()}
+
+
+def find_model(name: str, folder: Path | None = None) -> Model:
+    """Return the model called `name`, or of the file `name` if that is a path to one. Raises BacklineError."""
+    path = Path(name)
+    if path.suffix == ".onnx":
+        found = _load(path)
+    else:
+        models = list_models(folder)
+        if name not in models:
+            raise BacklineError(f"there is no model '{name}'; there are: {', '.join(models) or 'none'}")
+        found = models[name]
+    if isinstance(found, BacklineError):
+        raise found
+    return found
+
+
+def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: int, provider: str = "auto",
+                ledger: NoteLedger | None = None) -> LiveStream:  # fmt: skip
+    """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong."""
+    try:
+        values = model.manifest.resolve(dict(settings))
+        session = open_session(model.path, provider)
+        processor = open_processor(model.manifest, OnnxStep(session, model.manifest.graphs[0]), values)
+    except ManifestError as error:
+        raise BacklineError(str(error)) from error
+    return LiveStream(processor, check_rate(host_rate), ledger)
+
+
+def _load(path: Path) -> Model | BacklineError:
+    if path.is_dir() or zipfile.is_zipfile(path):
+        return BacklineError(f"{path} holds several graphs; this Backline serves models of one graph")
+    try:
+        return Model(path, read_manifest(path))
+    except ModelFileError as error:
+        return BacklineError(str(error))

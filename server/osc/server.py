@@ -1,0 +1,118 @@
+"""The control port: datagrams in, commands to the control object, answers back to the sender.
+
+Commands of one sender are carried out in the order they came; bundles with a time tag wait in the event loop and
+hold nothing else up.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from plugin_bridge.client import osc
+from plugin_bridge.protocol import RECEIVE_BUFFER
+from server.errors import BacklineError
+from server.osc.packets import Command, PacketError, read_packet
+
+log = logging.getLogger(__name__)
+Address = tuple[str, int]
+Answer = Callable[..., None]
+Handler = Callable[[Command, Address, Answer], Awaitable[None]]
+MOST_SENDERS = 64
+MOST_WAITING = 256  # commands of one sender, and bundles of all, that wait at once
+
+
+class OscServer(asyncio.DatagramProtocol):
+    """One UDP socket and a queue of commands per sender."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._queues: dict[Address, asyncio.Queue[Command]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = 0
+        self._transport: asyncio.DatagramTransport | None = None
+        self.refused = 0
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen; return the port. Raises BacklineError where it is taken or not allowed."""
+        connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            connection.bind((host, port))
+        except (OSError, OverflowError) as error:
+            connection.close()
+            reason = getattr(error, "strerror", None) or error
+            raise BacklineError(f"cannot listen on {host} port {port}: {reason}; choose another with --port (0: any)") from error
+        connection.setblocking(False)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=connection)
+        return int(connection.getsockname()[1])
+
+    def close(self) -> None:
+        """Stop listening and forget what waits."""
+        for task in self._tasks:
+            task.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, datagram: bytes, sender: Address) -> None:
+        """Called by asyncio."""
+        try:
+            commands = read_packet(datagram)
+        except PacketError as error:
+            self._refuse(sender, "packet", str(error))
+            return
+        for command in commands:
+            if command.due <= 0.0:
+                self._queue(command, sender)
+            elif self._scheduled >= MOST_WAITING:
+                self._refuse(sender, command.address, f"{MOST_WAITING} bundles wait already, which is the most")
+            else:
+                self._scheduled += 1
+                asyncio.get_running_loop().call_later(command.due, self._due, command, sender)
+
+    def error_received(self, error: Exception) -> None:
+        """Called by asyncio when a listener is gone; nothing to do, it asked for nothing."""
+
+    def send(self, receiver: Address, address: str, *arguments: object, tags: str = "") -> None:
+        """Send a message."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(osc(address, *arguments, tags=tags), receiver)
+
+    def _due(self, command: Command, sender: Address) -> None:
+        self._scheduled -= 1
+        self._queue(command, sender)
+
+    def _queue(self, command: Command, sender: Address) -> None:
+        queue = self._queues.get(sender)
+        if queue is None:
+            if len(self._queues) >= MOST_SENDERS:
+                self._refuse(sender, command.address, f"{MOST_SENDERS} clients are being served, which is the most")
+                return
+            queue = self._queues[sender] = asyncio.Queue(MOST_WAITING)
+            task = asyncio.get_running_loop().create_task(self._serve(sender, queue))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            queue.put_nowait(command)
+        except asyncio.QueueFull:
+            self._refuse(sender, command.address, f"{MOST_WAITING} commands wait already, which is the most")
+
+    async def _serve(self, sender: Address, queue: "asyncio.Queue[Command]") -> None:
+        """Carry out one sender's commands in order; end when there are none left."""
+        while not queue.empty():
+            command = queue.get_nowait()
+            try:
+                await self._handler(command, sender, lambda *a, **k: self.send(sender, *a, **k))
+            except BacklineError as error:
+                self._refuse(sender, command.address, str(error))
+        del self._queues[sender]
+
+    def _refuse(self, sender: Address, address: str, reason: str) -> None:
+        self.refused += 1
+        log.info("refused %s from %s: %s", address, sender, reason)
+        self.send(sender, "/backline/fail", address, reason)

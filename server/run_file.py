@@ -1,0 +1,105 @@
+"""A file through a stream on a virtual clock: the same path as live, as fast as the machine allows.
+
+The file is fed in host blocks, the last one filled up with silence, and then silence until the last event that
+speaks about the file has left. Events that speak about what lies behind the file's end are dropped, and notes that
+sound there are ended there, so that the result does not depend on the block size.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.block import Samples, silence
+from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved
+from server.files import write_whole
+from server.live_stream import LiveStream
+from server.note_ledger import NoteLedger
+from server.scheduler import Emission
+
+Progress = Callable[[float], None]
+
+
+@dataclass(slots=True)
+class Take:
+    """What came out of a stream: (emission, host sample at which the block that carried it ended), and audio."""
+
+    rate: int
+    emissions: list[tuple[Emission, int]] = field(default_factory=list)
+    audio: Samples = field(default_factory=lambda: silence(0, 0))
+    _ledger: NoteLedger = field(default_factory=NoteLedger)
+
+    def events(self) -> list[Event]:
+        """Return the events at the samples they speak about, in that order."""
+        return [moved(e.event, e.place) for e, _ in sorted(self.emissions, key=lambda pair: pair[0].place)]
+
+    def keep(self, emissions: list[Emission], block_end: int, length: int) -> None:
+        """Take what a block carried out, as far as it speaks about the first `length` samples; notes end there at last."""
+        for emission in emissions:
+            if isinstance(emission.event, NoteOff):
+                emission = replace(emission, place=min(emission.place, length))
+            elif emission.place >= length:
+                continue
+            if self._ledger.admit(emission.event):
+                self.emissions.append((emission, block_end))
+
+    def end(self, length: int, block_end: int) -> None:
+        """End what still sounds at the file's end."""
+        self.emissions += [(Emission(block_end, length, off), block_end) for off in self._ledger.end_all(length)]
+
+
+def host_blocks(length: int, block: int, tail: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, samples of the file in it) of full blocks until the file and `tail` samples after it are through."""
+    for start in range(0, length + tail + 1, block):
+        yield start, max(0, min(block, length - start))
+
+
+def run_stream(stream: LiveStream, samples: Samples, events: tuple[Event, ...] = (), block: int = 64,
+               progress: Progress = lambda _: None) -> Take:  # fmt: skip
+    """Feed `samples` (1, n) and `events` to `stream` in blocks of `block` and return what came out, in file time."""
+    length, take, audio = samples.shape[1], Take(stream.host_rate), []
+    ahead = 0
+    for start, count in host_blocks(length, block, stream.tail):
+        chunk = samples[:, start : start + count]
+        if count < block:
+            chunk = np.concatenate([chunk, silence(1, block - count)], axis=1)
+        first = ahead
+        while ahead < len(events) and events[ahead].sample < start + block:
+            ahead += 1
+        outgoing = stream.process(start, chunk, events[first:ahead])
+        take.keep(outgoing.emissions, start + block, length)
+        audio.append(outgoing.audio)
+        if start % (256 * block) == 0:
+            progress(min(1.0, start / length))
+    take.end(length, start + block)
+    progress(1.0)
+    if stream.spec.channels_out:
+        late = stream.latency.total
+        take.audio = np.concatenate(audio, axis=1)[:, late : late + length]
+    return take
+
+
+def log_line(emission: Emission, block_end: int, rate: int) -> str:
+    """Return one event as a line of JSON: what it is, its place in the stream, and when it was out."""
+    event = emission.event
+    row: dict[str, object] = {}
+    if isinstance(event, NoteOn | NoteOff):
+        row = {"type": "note_on" if isinstance(event, NoteOn) else "note_off", "pitch": event.pitch, "velocity": event.velocity}
+    elif isinstance(event, ControlChange):
+        row = {"type": "control_change", "control": event.control, "value": event.value}
+    elif isinstance(event, PitchBend):
+        row = {"type": "pitch_bend", "value": event.value}
+    row |= {"channel": event.channel, "time_s": round(emission.place / rate, 9), "emitted_s": round(block_end / rate, 9)}
+    return json.dumps(row)
+
+
+def write_log(path: Path, take: Take) -> None:
+    """Write the events of a take in the order they left, a JSON line each; whole or not at all."""
+    lines = [log_line(emission, end, take.rate) for emission, end in take.emissions]
+    write_whole(path, lambda partial: _write_text(partial, "".join(line + "\n" for line in lines)))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,47 @@
+"""A server of one's own: started as a child, known by the line it prints, ended with the block that needed it."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from server.commands.serve import READY
+from server.errors import BacklineError
+
+START_SECONDS = 15.0
+
+
+@contextmanager
+def own_server(options: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+    """Start `backline serve` on a free port and yield (host, port); end it afterwards. Raises BacklineError."""
+    command = [sys.executable, "-P", "-c", "import sys; from server.cli import main; sys.exit(main())", "serve", "--port", "0", *options]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True, start_new_session=True)
+    try:
+        yield _address(process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _address(process: "subprocess.Popen[str]") -> tuple[str, int]:
+    assert process.stdout is not None
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if select.select([process.stdout], [], [], 0.1)[0]:
+            line = process.stdout.readline()
+            if line.startswith(READY):
+                host, _, port = line[len(READY) :].strip().rpartition(":")
+                return host, int(port)
+            if not line:
+                raise BacklineError(f"the server ended while it started (exit code {process.wait()})")
+    raise BacklineError(f"the server was not ready within {START_SECONDS:g} s")

@@ -1,0 +1,117 @@
+"""The control process's hold on one engine process: start it, talk to it, see that it lives, end it."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any  # Any: answers are JSON
+
+from server.errors import BacklineError
+from server.shared_page import SharedPage
+
+START_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
+
+
+class Worker:
+    """One engine process. Belongs to the event loop it was started in."""
+
+    def __init__(self, process: subprocess.Popen[bytes], commands: socket.socket, page: SharedPage, on_end: Callable[["Worker"], None]) -> None:
+        self.page = page
+        self._process, self._commands, self._on_end = process, commands, on_end
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._serial = 0
+        self.scheduling, self.start_seconds = "", 0.0
+        self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(commands.fileno(), self._read)
+
+    @classmethod
+    async def start(cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None]) -> "Worker":
+        """Start an engine and wait until it is warm. Raises BacklineError with its reason. `on_end` hears of its end."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        page = SharedPage()
+        settings = {"model": str(model), "provider": provider, "data": data.fileno(), "commands": theirs.fileno(), "page": page.descriptor}
+        # -P: the folder one happens to stand in must not shadow our packages, whose names are general.
+        command = [sys.executable, "-P", "-c", "from server.engine import main; main()", json.dumps(settings)]
+        with theirs:
+            process = subprocess.Popen(
+                command, pass_fds=(data.fileno(), theirs.fileno(), page.descriptor), stdin=subprocess.DEVNULL,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                start_new_session=True,  # Ctrl-C at the terminal reaches the control process, which ends its engines in order
+            )  # fmt: skip
+        worker = cls(process, ours, page, on_end)
+        try:
+            answer = await asyncio.wait_for(asyncio.shield(worker._ready), START_SECONDS)
+        except TimeoutError:
+            answer = {"problem": f"the engine of {model.stem} was not ready within {START_SECONDS:g} s"}
+        except asyncio.CancelledError:
+            worker.end()
+            raise
+        if "problem" in answer:
+            worker.end()
+            raise BacklineError(str(answer["problem"]))
+        worker.scheduling, worker.start_seconds = str(answer["scheduling"]), float(answer["seconds"])
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The engine's process number."""
+        return self._process.pid
+
+    async def ask(self, do: str, **arguments: object) -> Any:
+        """Send a command and return its answer. Raises BacklineError where the engine refuses or does not answer."""
+        self._serial += 1
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[self._serial] = future
+        try:
+            self._commands.send(json.dumps({"request": self._serial, "do": do, "with": arguments}).encode())
+            answer = await asyncio.wait_for(future, ANSWER_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise BacklineError(f"the engine did not answer '{do}'") from error
+        finally:
+            self._waiting.pop(self._serial, None)
+        if isinstance(answer, dict) and "problem" in answer:
+            raise BacklineError(str(answer["problem"]))
+        return answer
+
+    def heartbeat_age(self) -> float:
+        """Return the seconds since the engine's loop was last alive."""
+        return (time.monotonic_ns() - self.page.heartbeat_ns) / 1e9 if self.page.heartbeat_ns else 0.0
+
+    def end(self) -> None:
+        """Kill the process, whatever state it is in (stopped ones too), and let go of everything but the page."""
+        if self._commands.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._commands.fileno())
+            self._commands.close()
+        self._process.kill()
+        self._process.wait()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(OSError("the engine ended"))
+
+    def _read(self) -> None:
+        try:
+            packet = self._commands.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            asyncio.get_running_loop().remove_reader(self._commands.fileno())
+            if not self._ready.done():
+                self._ready.set_result({"problem": f"the engine ended while it started (exit code {self._process.wait()})"})
+            self._on_end(self)
+            return
+        message = json.loads(packet)
+        if "request" in message:
+            future = self._waiting.get(message["request"])
+            if future is not None and not future.done():
+                future.set_result(message["answer"])
+        elif not self._ready.done():
+            self._ready.set_result(message)
