@@ -1,0 +1,51 @@
+# What a person or CI runs. Every target makes what it needs: python3 (3.11 or newer) and make are enough.
+PYTHON ?= python3
+GPU_PYTHON ?= python3
+TORCH := torch==2.13.0
+BIN := .venv/bin
+
+.PHONY: live test lint bench bench-gpu install format clean
+.DEFAULT_GOAL := live
+
+live: .venv/.serving ## transcribe the bundled take in real time into take.mid
+	$(BIN)/backline live transcriber --input take --output take.mid
+
+test: install lint ## everything that CI checks
+	$(BIN)/python -m pytest
+
+lint: .venv/.complete
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.serving ## the figures of the README
+	$(BIN)/backline bench
+
+bench-gpu: ## step times on CUDA; GPU_PYTHON has torch with CUDA and onnxruntime-gpu
+	PYTHONPATH=. $(GPU_PYTHON) benchmarks/step_time_gpu.py
+
+install: .venv/.complete ## the whole workshop: serving, training, tests
+
+format: .venv/.complete
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# A stamp says that a step is done; an interrupted one is done again.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Backline needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "'$(PYTHON) -m venv' failed: install your system's python3-venv package" >&2; exit 2; }
+	@touch $@
+
+.venv/.serving: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+	@touch $@
+
+# torch first and pinned: left to the resolver, a plain `torch` pulls gigabytes.
+.venv/.complete: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,jack,portaudio,train,dev]'
+	@touch .venv/.serving $@

@@ -1,0 +1,248 @@
+"""What every test may ask for: a stream fed in blocks, signals, and a step that runs torch instead of ONNX."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from numpy.typing import NDArray
+from torch import nn
+
+from exporters.onnx_export import describe_graph, export
+from models.block import Samples
+from models.events import Event
+from models.step import Tensors
+from models.transcriber.config import LOWEST_PITCH, PITCHES
+from models.transcriber.manifest import transcriber_manifest
+from plugin_bridge.client import BridgeClient
+from server.live_stream import LiveStream
+from server.scheduler import Emission
+
+settings.register_profile("house", max_examples=60, deadline=None, derandomize=True)
+settings.load_profile("house")
+torch.set_num_threads(1)  # the step sizes here are too small to share
+
+COMMAND_LINE = (sys.executable, "-P", "-c", "from server.cli import entry; entry()")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+HELD_CHORD = (60, 64, 67)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came out of a stream: emissions with the end of the block that carried them, and the audio, joined."""
+
+    emissions: list[Emission] = field(default_factory=list)
+    block_ends: list[int] = field(default_factory=list)
+    audio: Samples = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+
+def block_sizes(block: int | tuple[int, ...], length: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of blocks of one size, or of several in turn, until `length` samples are through."""
+    sizes = cycle(block if isinstance(block, tuple) else (block,))
+    while start < length:
+        end = min(start + next(sizes), length)
+        yield start, end
+        start = end
+
+
+def feed(
+    stream: LiveStream,
+    samples: Samples,
+    block: int | tuple[int, ...],
+    events: Iterable[Event] = (),
+    finish: bool = True,
+) -> Heard:
+    """Feed (channels, n) samples and host events to `stream` block by block from sample 0; return what it gave."""
+    heard, pieces, waiting = Heard(), [], sorted(events, key=lambda event: event.sample)
+    for start, end in block_sizes(block, samples.shape[1]):
+        due = [event for event in waiting if event.sample < end]
+        waiting = waiting[len(due) :]
+        outgoing = stream.process(start, samples[:, start:end], due)
+        heard.emissions += outgoing.emissions
+        heard.block_ends += [end] * len(outgoing.emissions)
+        pieces.append(outgoing.audio)
+    if finish:
+        ends = stream.finish(samples.shape[1])
+        heard.emissions += ends
+        heard.block_ends += [samples.shape[1]] * len(ends)
+    heard.audio = np.concatenate(pieces, axis=1)
+    return heard
+
+
+class TorchStep:
+    """A torch step network as a Step, one stream."""
+
+    def __init__(self, network: nn.Module, inputs: tuple[str, ...]) -> None:
+        self._network, self._inputs = network, inputs
+
+    def initial_state(self) -> Tensors:
+        """Return the network's own initial state as arrays."""
+        state = self._network.initial_state(1)
+        return {name: tensor.numpy().copy() for name, tensor in state.items()}
+
+    def __call__(self, inputs: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
+        """Run one hop; see Step."""
+        arguments = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs]
+        with torch.inference_mode():
+            outputs, new = self._network.step(*arguments, {name: torch.from_numpy(a) for name, a in state.items()})
+        return {k: t.numpy() for k, t in outputs.items()}, {k: t.numpy().copy() for k, t in new.items()}
+
+
+@pytest.fixture(name="feed", scope="session")
+def feed_fixture() -> Callable[..., Heard]:
+    """The function `feed`: a stream, samples and a block size in, everything that came out back."""
+    return feed
+
+
+@pytest.fixture(scope="session")
+def torch_step() -> type[TorchStep]:
+    """The class `TorchStep`."""
+    return TorchStep
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[..., Samples]:
+    """A function (count, seed=0, level=0.1) -> (1, count) float32 of Gaussian noise."""
+
+    def make(count: int, seed: int = 0, level: float = 0.1) -> Samples:
+        return (level * np.random.default_rng(seed).standard_normal((1, count))).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def strokes() -> Callable[..., Samples]:
+    """A function (rate, seconds, seed=0) -> (1, n) float32 of decaying harmonic tones, six a second, some together.
+
+    Each begins at full level on one sample, so that an onset is where it is said to be.
+    """
+
+    def make(rate: int, seconds: float, seed: int = 0) -> Samples:
+        generator = np.random.default_rng(seed)
+        audio: NDArray[np.float64] = np.zeros(round(rate * seconds))
+        for start in np.sort(generator.uniform(0.05, seconds, max(1, round(6 * seconds)))):
+            time = np.arange(round(start * rate), audio.size) / rate - round(start * rate) / rate
+            pitches = 36 + generator.permutation(48)[: generator.integers(1, 4)]
+            for frequency in 440 * 2 ** ((pitches - 69) / 12):
+                partials = [
+                    np.cos(2 * np.pi * frequency * k * time) / k for k in range(1, 7) if frequency * k < 0.45 * rate
+                ]
+                audio[-time.size :] += 0.1 * np.exp(-5 * time) * sum(partials)
+        return np.clip(audio, -1, 1)[None].astype(np.float32)
+
+    return make
+
+
+class HeldNetwork(nn.Module):
+    """Loud audio is a held chord, quiet audio is none: somebody else's network, in the transcriber's clothes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        keys = torch.zeros(PITCHES)
+        keys[[pitch - LOWEST_PITCH for pitch in HELD_CHORD]] = 1.0
+        self.register_buffer("keys", keys)
+
+    def initial_state(self, batch: int) -> dict[str, torch.Tensor]:
+        """The loudness of the last four hops."""
+        return {"loud": torch.zeros(batch, 4)}
+
+    def step(
+        self, audio: torch.Tensor, state: dict[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Take (batch, hop); head 0 speaks about this hop, head 1 about the one three hops ago."""
+        loud = torch.sigmoid(1000 * (audio.abs().mean(1, keepdim=True) - 0.05))
+        heard = torch.cat([state["loud"], loud], 1)  # (batch, 5)
+        frame = heard[:, [4, 1]][:, :, None] * self.keys  # (batch, heads, pitches)
+        onset = frame * (1 - heard[:, [3, 0]])[:, :, None]
+        return {"onset": onset, "frame": frame, "velocity": 0.8 * frame, "shift": 0.0 * frame}, {"loud": heard[:, 1:]}
+
+
+@pytest.fixture(scope="session")
+def held_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one model that did not come with Backline: held.onnx, which holds HELD_CHORD while audio is loud."""
+    network, folder = HeldNetwork(), tmp_path_factory.mktemp("foreign")
+    graph = describe_graph("step", network, {"audio": (768,)})
+    settings = {"onset_threshold": [0.5, 0.5], "frame_threshold": [0.5, 0.5]}
+    draft = transcriber_manifest(graph, 48_000, 768, (0, 3), settings, {})
+    parameters = tuple(replace(p, default="48") if p.name == "look_ahead_ms" else p for p in draft.parameters)
+    manifest = replace(draft, name="held", title="A held chord", parameters=parameters)
+    export(network, manifest, folder / "held.onnx")
+    return folder
+
+
+class RunningServer:
+    """`backline serve` as a process of its own, and what a test asks of it."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+        self.process, self.port = process, port
+        self.client = BridgeClient(port=port)
+
+    def row(self, stream: int) -> dict[str, Any]:
+        """Return the status of a stream."""
+        return json.loads(str(self.client.request("/backline/status")[3]))[str(stream)]
+
+    def engines(self) -> list[int]:
+        """Return the process numbers of the engines, the oldest first."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(number) for number in children.split()]
+
+
+@contextmanager
+def start_server(*options: str) -> Iterator[RunningServer]:
+    """Run `backline serve` on a free port; end it however it stands."""
+    process = subprocess.Popen([*COMMAND_LINE, "serve", "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=ENVIRONMENT, text=True)  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 20)[0], "the server did not say that it is ready"
+        line = process.stdout.readline()
+        assert line.startswith("backline serves OSC at 127.0.0.1:"), line
+        server = RunningServer(process, int(line.rsplit(":", 1)[1]))
+        yield server
+        server.client.close()
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors, errors
+
+
+@pytest.fixture(scope="session", name="start_server")
+def start_server_fixture() -> Callable[..., AbstractContextManager[RunningServer]]:
+    """The function `start_server`."""
+    return start_server
+
+
+@pytest.fixture(scope="module")
+def server(held_folder: Path) -> Iterator[RunningServer]:
+    """A server that knows the bundled models and `held`."""
+    with start_server("--models", str(held_folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """A function that runs `backline WORDS...` as a process of its own; other arguments are subprocess.run's."""
+
+    def run(*words: object, **options: Any) -> "subprocess.CompletedProcess[str]":  # Any: subprocess.run's own
+        return subprocess.run(
+            [*COMMAND_LINE, *map(str, words)],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    return run
