@@ -28,13 +28,20 @@ def export_transcriber(checkpoint: Path | None, path: Path) -> float:
         raise ExportError(f"there is no checkpoint {checkpoint}; `backline train transcriber` makes one")
     network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
     config = network.config
-    default = [1000 * hops * config.hop / config.sample_rate for hops in config.look_ahead_hops].index(DEFAULT_LOOK_AHEAD_MS)
+    default = [1000 * hops * config.hop / config.sample_rate for hops in config.look_ahead_hops].index(
+        DEFAULT_LOOK_AHEAD_MS
+    )
     settings = {name: figures[name] for name in ("onset_threshold", "frame_threshold")}
-    quality = {f"validation {name}": figures[name][default] for name in ("onset_f1", "live_f1", "note_f1") if name in figures}
+    quality = {
+        f"validation {name}": figures[name][default] for name in ("onset_f1", "live_f1", "note_f1") if name in figures
+    }
     graph = describe_graph("step", network, {"audio": (config.hop,)})
     manifest = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, settings, quality)
     return export(network, manifest, path)
 
 
-EXPORTERS: Mapping[str, Callable[[Path | None, Path], float]] = {"probe": export_probe, "transcriber": export_transcriber}
+EXPORTERS: Mapping[str, Callable[[Path | None, Path], float]] = {
+    "probe": export_probe,
+    "transcriber": export_transcriber,
+}
 """Player -> function of (checkpoint, path) that writes the file and returns the torch-to-ONNX difference."""

@@ -14,14 +14,19 @@ def check_graph(path: Path, graph: GraphSpec) -> list[str]:
     wanted_in = {t.name: t.shape for t in graph.inputs} | {f"state/{t.name}": t.shape for t in graph.state}
     wanted_out = {t.name: t.shape for t in graph.outputs} | {f"next_state/{t.name}": t.shape for t in graph.state}
     problems: list[str] = []
-    for side, wanted, found in (("input", wanted_in, session.get_inputs()), ("output", wanted_out, session.get_outputs())):
+    for side, wanted, found in (
+        ("input", wanted_in, session.get_inputs()),
+        ("output", wanted_out, session.get_outputs()),
+    ):
         there = {value.name: value for value in found}
         if set(there) != set(wanted):
             problems.append(f"{side}s are {sorted(there)}, the manifest says {sorted(wanted)}")
             continue
         for name, shape in wanted.items():
             if tuple(there[name].shape[1:]) != shape or there[name].type != "tensor(float)":
-                problems.append(f"{side} '{name}' is {there[name].type} {there[name].shape[1:]}, the manifest says float {shape}")
+                problems.append(
+                    f"{side} '{name}' is {there[name].type} {there[name].shape[1:]}, the manifest says float {shape}"
+                )
     if problems:
         return problems
     feeds = {t.name: np.zeros((1, *t.shape), np.float32) for t in graph.inputs}

@@ -49,15 +49,15 @@ class PitchBend:
 
 
 Event: TypeAlias = NoteOn | NoteOff | ControlChange | PitchBend
-EventT = TypeVar("EventT", NoteOn, NoteOff, ControlChange, PitchBend)
+EventT = TypeVar("EventT", bound=NoteOn | NoteOff | ControlChange | PitchBend)
 
 # At one sample a note ends before it starts again, and controllers move before the note they shape.
 _RANK: dict[type, int] = {NoteOff: 0, ControlChange: 1, PitchBend: 2, NoteOn: 3}
 
 
-def time_order(event: Event) -> tuple[float, int]:
-    """Sort key: by sample, then note-offs, controllers, bends and note-ons."""
-    return event.sample, _RANK[type(event)]
+def time_order(event: Event) -> tuple[float, int, int, int]:
+    """Sort key: by sample, then note-offs, controllers, bends and note-ons, then by channel and pitch."""
+    return event.sample, _RANK[type(event)], event.channel, getattr(event, "pitch", 0)
 
 
 def moved(event: EventT, sample: float) -> EventT:

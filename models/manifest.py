@@ -173,11 +173,12 @@ def _build(data: dict[str, Any]) -> Manifest:
 
 
 def _graph(data: dict[str, Any]) -> GraphSpec:
-    tensors = {
-        key: tuple(TensorSpec(t["name"], tuple(int(n) for n in t["shape"]), float(t.get("initial", 0.0))) for t in data.get(key, ()))
-        for key in ("inputs", "outputs", "state")
-    }
-    return GraphSpec(data["name"], data["clock"], tensors["inputs"], tensors["outputs"], tensors["state"])
+    tensors = {key: tuple(_tensor(t) for t in data.get(key, ())) for key in ("inputs", "outputs", "state")}
+    return GraphSpec(**{**data, **tensors})
+
+
+def _tensor(data: dict[str, Any]) -> TensorSpec:
+    return TensorSpec(**{**data, "shape": tuple(int(n) for n in data["shape"])})
 
 
 _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {  # Any: annotations as dataclasses give them
@@ -200,7 +201,11 @@ def _check_types(item: object) -> None:
         value = getattr(item, spec.name)
         allowed, words = _PLAIN.get(spec.type, ((), ""))
         texts = spec.type == tuple[str, ...] and any(type(v) is not str for v in value)
-        numbers = spec.type == dict[str, float] and type(value) is dict and any(type(v) not in (int, float) for v in value.values())
+        numbers = (
+            spec.type == dict[str, float]
+            and type(value) is dict
+            and any(type(v) not in (int, float) for v in value.values())
+        )
         if words and (type(value) not in allowed or texts or numbers):
             raise ManifestError(f"{spec.name} is {value!r}; it must be {words}")
         if not words and isinstance(value, tuple):

@@ -8,8 +8,12 @@ from pathlib import Path
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("model", metavar="MODEL", help="the player the checkpoint belongs to")
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=".safetensors file of a training run; `none` for the probe")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="where to write the model")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help=".safetensors file of a training run; `none` for the probe"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="where to write the model"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -28,10 +32,12 @@ def main(arguments: argparse.Namespace) -> int:
     except (ExportError, ManifestError, OSError) as error:
         return _refuse(str(error))
     size = arguments.output.stat().st_size
-    print(f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops")  # noqa: T201
+    print(
+        f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops"
+    )
     return 0
 
 
 def _refuse(reason: str) -> int:
-    print(f"backline: {reason}", file=sys.stderr)  # noqa: T201
+    print(f"backline: {reason}", file=sys.stderr)
     return 2

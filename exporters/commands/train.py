@@ -11,9 +11,19 @@ TRAINABLE = ("transcriber",)
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("model", metavar="MODEL", help=f"player to train: {', '.join(TRAINABLE)}")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the training data (the player's README lists it)")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for renders, checkpoints and curves")
-    parser.add_argument("--minutes", type=float, default=120.0, help="wall time to train, earlier runs counted (default 120)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with the training data (the player's README lists it)",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for renders, checkpoints and curves"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=120.0, help="wall time to train, earlier runs counted (default 120)"
+    )
     parser.add_argument("--hours", type=float, default=10.0, help="hours of audio to render (default 10)")
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
@@ -28,13 +38,21 @@ def main(arguments: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        checkpoint = train(arguments.data, arguments.output, minutes=arguments.minutes, seed=arguments.seed, hours_of_audio=arguments.hours)
+        checkpoint = train(
+            arguments.data,
+            arguments.output,
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            hours_of_audio=arguments.hours,
+        )
     except FileNotFoundError as error:
         return _refuse(str(error))
-    print(f"wrote {checkpoint}; `backline export {arguments.model} {checkpoint} -o {arguments.model}.onnx` makes a model of it")  # noqa: T201
+    print(
+        f"wrote {checkpoint}; `backline export {arguments.model} {checkpoint} -o {arguments.model}.onnx` makes a model of it"
+    )
     return 0
 
 
 def _refuse(reason: str) -> int:
-    print(f"backline: {reason}", file=sys.stderr)  # noqa: T201
+    print(f"backline: {reason}", file=sys.stderr)
     return 2

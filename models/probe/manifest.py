@@ -21,6 +21,8 @@ def probe_manifest(graph: GraphSpec, hop: int, tail: int) -> Manifest:
         inputs=(Port("audio", "audio", 1, "full scale"), Port("notes", "notes")),
         outputs=(Port("notes", "notes"), Port("audio", "audio", 1, "full scale")),
         heads=(head,),
-        parameters=(Parameter("stream", "commit", choices=("commit", "live"), fixed=True, description="kind of note stream"),),
+        parameters=(
+            Parameter("stream", "commit", choices=("commit", "live"), fixed=True, description="kind of note stream"),
+        ),
         trained_on=("nothing: it is written by hand",),
     )

@@ -2,7 +2,7 @@
 
 A sample is an impulse's peak when it is the largest of all within PEAK_REACH. Resampling spreads an impulse over its
 neighbours, so the place is read between samples by a parabola through three of them: exact for an impulse on
-a sample or halfway between two, within 0.05 samples elsewhere.
+a sample or halfway between two, within 0.11 samples elsewhere: less than half a sample even of a 192 kHz host.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,15 @@ class ProbeProcessor:
     def __init__(self, manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> None:
         graph, head = manifest.graphs[0], manifest.heads[0]
         live = settings.get("stream") == "live"
-        self._spec = StreamSpec(manifest.sample_rate, manifest.hop, 1, 1, head.look_ahead, "live" if live else "commit",
-                                head.look_ahead + manifest.hop // 2 if live else 0)
+        self._spec = StreamSpec(
+            manifest.sample_rate,
+            manifest.hop,
+            1,
+            1,
+            head.look_ahead,
+            "live" if live else "commit",
+            head.look_ahead + manifest.hop // 2 if live else 0,
+        )
         self._tail = graph.state[0].shape[0]
         self._step = step
         self.reset()
@@ -64,7 +71,9 @@ class ProbeProcessor:
         self._heard[:-hop] = self._heard[hop:]
         self._heard[-hop:] = outputs["heard"][0]
         events = self._find_impulses(block)
-        return Block(block.start - self._spec.look_ahead, outputs["played"].copy(), tuple(sorted(events, key=time_order)))
+        return Block(
+            block.start - self._spec.look_ahead, outputs["played"].copy(), tuple(sorted(events, key=time_order))
+        )
 
     def flush(self) -> Block:
         """Nothing is owed: every note's end left with its start."""

@@ -1,0 +1,31 @@
+"""Every pitch hears its neighbours at chosen intervals: octaves, twelfths, semitones. No state, no time.
+
+An interval's weights are the same at every pitch, so what is learnt on one key holds on all.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class IntervalMixing(nn.Module):
+    """(…, pitches, inputs) -> (…, pitches, outputs); pitches beyond the keyboard are silent.
+
+    What neighbours say is narrowed to `narrow` channels first, which keeps the product small.
+    """
+
+    def __init__(self, inputs: int, narrow: int, outputs: int, intervals: tuple[int, ...]) -> None:
+        super().__init__()
+        self.intervals = intervals
+        self.narrow = nn.Linear(inputs, narrow)
+        self.own = nn.Linear(inputs, outputs)
+        self.heard = nn.Linear(narrow * len(intervals), outputs, bias=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        pitches = values.shape[-2]
+        reach = max(abs(interval) for interval in self.intervals)
+        padded = functional.pad(torch.relu(self.narrow(values)), (0, 0, reach, reach))
+        neighbours = torch.cat([padded[..., reach + i : reach + i + pitches, :] for i in self.intervals], -1)
+        return self.own(values) + self.heard(neighbours)

@@ -1,0 +1,156 @@
+"""The transcriber network: samples in; for every look-ahead head and pitch, onset, frame, velocity and shift out.
+
+A causal trunk computes one vector a pitch and frame; the heads read it, with what the trunk said some hops ago, and a
+head that may look ahead k hops was taught to speak about the frame k hops ago. `forward` hears whole sequences
+(training), `step` one hop with its state (live), with the same weights and the same result. Not here: thresholds and
+notes, which are `decode`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.layers.convolution import CausalConvolution, DelayTaps
+from models.layers.mixing import IntervalMixing
+from models.layers.recurrence import PitchwiseRecurrence
+from models.transcriber.config import PITCHES, TranscriberConfig
+from models.transcriber.features import LogFrequencySpectrum
+
+OUTPUTS = ("onset", "frame", "velocity", "shift")
+SHIFT_REACH = 2.5  # hops either side within which an onset can be placed
+
+
+class TranscriberNetwork(nn.Module):
+    """See the module's docstring; `config` gives all sizes."""
+
+    def __init__(self, config: TranscriberConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, spectral = config.channels, config.spectral_channels
+        self.features = LogFrequencySpectrum(config)
+        self.spectral_in = nn.Conv2d(len(config.windows), spectral, (config.spectral_frames, 5), padding=(0, 2))
+        self.spectral = nn.Conv2d(spectral, spectral, (1, 5), padding=(0, 2))
+        self.harmonic = nn.Linear(spectral * len(config.harmonics), config.harmonic_channels)
+        self.pitch_bias = nn.Parameter(torch.zeros(PITCHES, config.harmonic_channels))
+        self.time_conv = CausalConvolution(config.harmonic_channels, channels, 3)
+        self.mixing0 = IntervalMixing(channels, config.narrow_channels, channels, config.intervals)
+        self.recurrence0 = PitchwiseRecurrence(channels, channels)
+        self.mixing1 = IntervalMixing(channels, config.narrow_channels, channels, config.intervals)
+        self.recurrence1 = PitchwiseRecurrence(channels, channels)
+        self.head_hidden = nn.Linear(3 * channels, channels)
+        self.memory = nn.Linear(3 * channels, config.memory_channels)
+        self.taps = DelayTaps(config.memory_channels, config.memory_delays)
+        self.head_decision = nn.Linear(
+            channels + config.memory_channels * len(config.memory_delays), config.head_channels
+        )
+        self.heads = nn.Linear(config.head_channels, len(config.look_ahead_hops) * len(OUTPUTS))
+        with torch.no_grad():
+            self.heads.bias.view(len(OUTPUTS), -1)[0] = -4.0  # onsets are rare
+            self.heads.bias.view(len(OUTPUTS), -1)[1] = -2.0
+        offsets = [round(12 * config.bins_per_semitone * float(torch.log2(torch.tensor(h)))) for h in config.harmonics]
+        self._below, self._above = (
+            -min(offsets),
+            config.bins_per_semitone * (PITCHES - 1) + max(offsets) + 1 - config.bins,
+        )
+        self._starts = [self._below + offset for offset in offsets]
+        places = torch.tensor(self._starts)[None] + config.bins_per_semitone * torch.arange(PITCHES)[:, None]
+        self.register_buffer("harmonic_places", places.reshape(-1), persistent=False)  # (pitches * harmonics,)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, audio: Tensor) -> dict[str, Tensor]:
+        """(batch, samples) -> each output (batch, frames, heads, pitches), from silence, whole hops only."""
+        return {name: self._bounded(name, value) for name, value in self.logits(audio).items()}
+
+    def logits(self, audio: Tensor) -> dict[str, Tensor]:
+        """What `forward` gives before it is bounded, for the losses."""
+        with torch.no_grad():
+            spectra = self.features(audio)  # (batch, windows, frames, bins)
+        spectra = functional.pad(spectra, (0, 0, self.config.spectral_frames - 1, 0))
+        hidden = torch.relu(self.spectral_in(spectra))
+        hidden = torch.relu(self.spectral(hidden)).permute(0, 2, 3, 1)  # (batch, frames, bins, channels)
+        padded = functional.pad(hidden, (0, 0, self._below, self._above))
+        stride = self.config.bins_per_semitone
+        gathered = torch.cat(
+            [padded[:, :, start : start + stride * (PITCHES - 1) + 1 : stride] for start in self._starts], -1
+        )
+        hidden = torch.relu(self.harmonic(gathered) + self.pitch_bias)  # (batch, frames, pitches, channels)
+        timed = torch.relu(self.time_conv(hidden))
+        first = self.recurrence0(torch.relu(self.mixing0(timed)))
+        second = self.recurrence1(torch.relu(self.mixing1(first)))
+        trunk = torch.cat([timed, first, second], -1)
+        return self._read_heads(trunk, self.taps(self.memory(trunk)))
+
+    def initial_state(self, batch: int) -> dict[str, Tensor]:
+        """The state before the first hop: silence and zeros."""
+        spectra = torch.zeros(batch, len(self.config.windows), self.config.spectral_frames - 1, self.config.bins)
+        return {
+            "audio": self.features.initial_state(batch),
+            "spectra": spectra,
+            "time_conv": self.time_conv.initial_state(batch, PITCHES),
+            "recurrence0": self.recurrence0.initial_state(batch, PITCHES),
+            "recurrence1": self.recurrence1.initial_state(batch, PITCHES),
+            "memory": self.taps.initial_state(batch, PITCHES),
+        }
+
+    def step(self, audio: Tensor, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """(batch, hop) and the state -> each output (batch, heads, pitches) and the new state."""
+        spectrum, heard = self.features.step(audio, state["audio"])
+        spectra = torch.cat([state["spectra"], spectrum.unsqueeze(2)], 2)
+        hidden = torch.relu(self.spectral_in(spectra))
+        hidden = torch.relu(self.spectral(hidden)).squeeze(2).transpose(1, 2)  # (batch, bins, channels)
+        padded = functional.pad(hidden, (0, 0, self._below, self._above))
+        width = self.config.spectral_channels * len(self.config.harmonics)
+        gathered = torch.index_select(padded, 1, self.harmonic_places).reshape(-1, PITCHES, width)
+        hidden = torch.relu(self.harmonic(gathered) + self.pitch_bias)
+        timed, time_conv = self.time_conv.step(hidden, state["time_conv"])
+        timed = torch.relu(timed)
+        first, recurrence0 = self.recurrence0.step(torch.relu(self.mixing0(timed)), state["recurrence0"])
+        second, recurrence1 = self.recurrence1.step(torch.relu(self.mixing1(first)), state["recurrence1"])
+        trunk = torch.cat([timed, first, second], -1)
+        remembered, memory = self.taps.step(self.memory(trunk), state["memory"])
+        outputs = self._read_heads(trunk, remembered)
+        new_state = {
+            "audio": heard,
+            "spectra": spectra[:, :, 1:],
+            "time_conv": time_conv,
+            "recurrence0": recurrence0,
+            "recurrence1": recurrence1,
+            "memory": memory,
+        }
+        return {name: self._bounded(name, value) for name, value in outputs.items()}, new_state
+
+    def _read_heads(self, trunk: Tensor, remembered: Tensor) -> dict[str, Tensor]:
+        """(…, pitches, channels), now and as remembered -> each output (…, heads, pitches)."""
+        now = torch.relu(self.head_hidden(trunk))
+        decision = torch.relu(self.head_decision(torch.cat([now, remembered], -1)))
+        read = self.heads(decision).transpose(-1, -2)  # (…, outputs * heads, pitches)
+        heads = len(self.config.look_ahead_hops)
+        return {name: read[..., n * heads : (n + 1) * heads, :] for n, name in enumerate(OUTPUTS)}
+
+    def _bounded(self, name: str, value: Tensor) -> Tensor:
+        return SHIFT_REACH * torch.tanh(value) if name == "shift" else torch.sigmoid(value)
+
+
+def load_network(checkpoint: Path) -> TranscriberNetwork:
+    """Build the network of a checkpoint, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    network = TranscriberNetwork(TranscriberConfig.from_json(json.loads(read_card(checkpoint)["config"])))
+    network.load_state_dict(load_file(checkpoint))
+    return network.eval()
+
+
+def read_card(checkpoint: Path) -> dict[str, str]:
+    """Return what is written in a checkpoint beside its weights: config, thresholds, figures, each as JSON."""
+    from safetensors import safe_open
+
+    with safe_open(checkpoint, "pt") as stored:
+        return dict(stored.metadata() or {})
