@@ -44,10 +44,15 @@ class AudioOutput:
         result = silence(self._ring.shape[0], count)
         first, last = max(start, 0, self._written - self._ring.shape[1]), min(start + count, self._written)
         if first < last:
-            result[:, first - start : last - start] = self._ring[:, np.arange(first, last) % self._ring.shape[1]]
+            place = first % self._ring.shape[1]
+            head = min(last - first, self._ring.shape[1] - place)
+            result[:, first - start : first - start + head] = self._ring[:, place : place + head]
+            result[:, first - start + head : last - start] = self._ring[:, : last - first - head]
         return result
 
     def _write(self, samples: Samples) -> None:
-        places = np.arange(self._written, self._written + samples.shape[1]) % self._ring.shape[1]
-        self._ring[:, places] = samples
+        place = self._written % self._ring.shape[1]
+        head = min(samples.shape[1], self._ring.shape[1] - place)
+        self._ring[:, place : place + head] = samples[:, :head]
+        self._ring[:, : samples.shape[1] - head] = samples[:, head:]
         self._written += samples.shape[1]
