@@ -18,6 +18,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from plugin_bridge.protocol import (
     DEFAULT_PORT,
+    LARGEST_BLOCK,
     RECEIVE_BUFFER,
     AudioMessage,
     MidiMessage,
@@ -102,9 +103,14 @@ class BridgeStream:
     refused: list[str] = field(default_factory=list)  # what the engine said was wrong
 
     def send(self, start: int, samples: NDArray[np.float32]) -> bool:
-        """Send a block, (channels, count) float32, without waiting; False where the system would not take it."""
+        """Send a block, (channels, count) float32, without waiting; False where the system would not take it.
+
+        A block larger than a datagram goes out in several.
+        """
+        most = LARGEST_BLOCK // samples.shape[0]
         try:
-            self._socket.send(pack_audio(self.number, start, samples))
+            for first in range(0, samples.shape[1], most):
+                self._socket.send(pack_audio(self.number, start + first, samples[:, first : first + most]))
         except (BlockingIOError, ConnectionRefusedError):
             return False
         return True
@@ -123,7 +129,11 @@ class BridgeStream:
             try:
                 message = parse(datagram)
             except ProtocolError:
-                self.refused.append(str(OscMessage(datagram).params[1:]) if datagram.startswith(b"/backline/fail") else repr(datagram[:40]))
+                self.refused.append(
+                    str(OscMessage(datagram).params[1:])
+                    if datagram.startswith(b"/backline/fail")
+                    else repr(datagram[:40])
+                )
                 continue
             if isinstance(message, ProcessedMessage):
                 self.processed, self.late = max(self.processed, message.end), message.late

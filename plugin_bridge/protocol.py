@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 DEFAULT_PORT = 9010
 LARGEST_BLOCK = 8192  # samples a datagram may carry: 64 KiB hold 16 000 floats of one channel
 MOST_CHANNELS = 2
+LAST_SAMPLE = 1 << 62  # of a stream's clock: what is added to it still fits 64 bits
 RECEIVE_BUFFER = 4 << 20  # bytes; the system's 208 KiB lost half of an unthrottled render (measured)
 
 Direction = Literal["command", "reply", "to engine", "from engine"]
@@ -136,7 +137,7 @@ def parse(datagram: bytes) -> Message:
             return _parse_audio(datagram, len(_AUDIO_SHORT), _AUDIO_SHORT_HEAD)
         if datagram.startswith(_MIDI_IN):
             stream, sample, *midi = _MIDI_IN_BODY.unpack(datagram[len(_MIDI_IN) :])
-            return MidiMessage(stream, sample, sample, *midi)
+            return MidiMessage(stream, _on_clock(sample), sample, *midi)
         if datagram.startswith(_MIDI_OUT):
             return MidiMessage(*_MIDI_OUT_BODY.unpack(datagram[len(_MIDI_OUT) :]))
         if datagram.startswith(_PROCESSED):
@@ -153,8 +154,14 @@ def _parse_audio(datagram: bytes, place: int, layout: struct.Struct) -> AudioMes
     if not 1 <= count <= LARGEST_BLOCK:
         raise ProtocolError(f"a block has {count} samples; allowed: 1 to {LARGEST_BLOCK}")
     if size != len(datagram) - blob or size % (4 * count) or not 1 <= size // (4 * count) <= MOST_CHANNELS:
-        raise ProtocolError(f"a block of {count} samples came with {size} bytes; expected 4 per sample for 1 or {MOST_CHANNELS} channels")
-    if start < 0:
-        raise ProtocolError(f"the first sample is {start}; allowed: 0 or more")
+        raise ProtocolError(
+            f"a block of {count} samples came with {size} bytes; expected 4 per sample for 1 or {MOST_CHANNELS} channels"
+        )
     samples = np.frombuffer(datagram, "<f4", offset=blob).reshape(-1, count)
-    return AudioMessage(stream, start, samples)
+    return AudioMessage(stream, _on_clock(start), samples)
+
+
+def _on_clock(sample: int) -> int:
+    if not 0 <= sample <= LAST_SAMPLE:
+        raise ProtocolError(f"sample {sample} is on no stream's clock; allowed: 0 to {LAST_SAMPLE}")
+    return sample

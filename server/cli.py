@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from server.errors import BacklineError
 
@@ -27,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     words = list(sys.argv[1:] if words is None else words)
-    parser = argparse.ArgumentParser(prog="backline", description="Trained players for a DAW, at low latency.")
+    parser = _Parser(prog="backline", description="Trained players for a DAW, at low latency.")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in words if word in COMMANDS), None)
@@ -42,6 +43,14 @@ def main(words: Sequence[str] | None = None) -> int:
 def entry() -> None:
     """Console script."""
     sys.exit(main())
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals look like all others: one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with code 2."""
+        self.exit(2, f"backline: {message} (see {self.prog} --help)\n")
 
 
 def _guarded(run: Callable[[], int]) -> int:

@@ -21,6 +21,8 @@ from server.service import ModelService, OpenStream
 log = logging.getLogger(__name__)
 MOST_STREAMS_IN_ALL = 64
 IDLE_CLOSE_SECONDS = 60.0
+MOST_LISTENERS = 64
+MOST_SWAPS = 3  # told with each stream: 64 streams and their swaps fit a datagram
 TAGS = {entry.address: entry.tags for entry in TABLE if entry.direction == "command"}
 
 
@@ -84,14 +86,21 @@ class Control:
     async def _do_status(self, sender: Address, answer: Answer) -> None:
         streams: dict[str, Any] = {}
         for service in self._services.values():
-            status = await service.ask("status") if service.engines and service.streams else {}
+            try:
+                status = await service.ask("status") if service.streams else {}
+            except BacklineError as error:
+                status = {str(number): {"problem": str(error)} for number in service.streams}
             for number, row in status.items():
-                streams[number] = row | {"port": service.port, "swaps": service.swaps[-10:]}
+                streams[number] = row | {
+                    "port": service.port,
+                    "process": service.process,
+                    "swaps": service.swaps[-MOST_SWAPS:],
+                }
         engines = [worker for service in self._services.values() for worker in service.engines]
         answer("/backline/status.reply", _version(), len(streams), len(engines), json.dumps(streams))
 
     async def _do_models(self, sender: Address, answer: Answer) -> None:
-        rows = {}
+        rows: dict[str, Any] = {}
         for name, found in list_models(self._config.models).items():
             if isinstance(found, BacklineError):
                 rows[name] = {"problem": str(found)}
@@ -110,6 +119,8 @@ class Control:
         answer("/backline/pong", client_ns, received, time.monotonic_ns(), tags="hhh")
 
     async def _do_notify(self, sender: Address, answer: Answer, wanted: int) -> None:
+        if wanted and len(self._listeners | {sender}) > MOST_LISTENERS:
+            raise BacklineError(f"{MOST_LISTENERS} listeners are told already, which is the most")
         (self._listeners.add if wanted else self._listeners.discard)(sender)
         answer("/backline/done", "/backline/notify", wanted)
 
@@ -127,7 +138,14 @@ class Control:
         opened = await service.open(stream)
         self._owners[stream.number] = service
         self._tell("stream", f"stream {stream.number} of '{model}' opened at {rate} Hz")
-        answer("/backline/done", "/backline/stream/open", stream.number, service.port, opened["latency"], opened["live_delay"])
+        answer(
+            "/backline/done",
+            "/backline/stream/open",
+            stream.number,
+            service.port,
+            opened["latency"],
+            opened["live_delay"],
+        )
 
     async def _do_stream_close(self, sender: Address, answer: Answer, stream: int) -> None:
         await self._close_stream(stream)
@@ -155,7 +173,9 @@ class Control:
 
     def _owner(self, stream: int) -> ModelService:
         if stream not in self._owners:
-            raise BacklineError(f"there is no stream {stream}; open ones: {', '.join(map(str, self._owners)) or 'none'}")
+            raise BacklineError(
+                f"there is no stream {stream}; open ones: {', '.join(map(str, self._owners)) or 'none'}"
+            )
         return self._owners[stream]
 
     async def _close_stream(self, stream: int) -> None:
@@ -183,7 +203,9 @@ class Control:
 def _checked(command: Command, tags: str) -> tuple[Any, ...]:
     """Return the arguments as the table says. Raises BacklineError that names the first wrong one."""
     if len(command.arguments) != len(tags):
-        raise BacklineError(f"{command.address} takes {len(tags)} arguments ({tags or 'none'}), got {len(command.arguments)}")
+        raise BacklineError(
+            f"{command.address} takes {len(tags)} arguments ({tags or 'none'}), got {len(command.arguments)}"
+        )
     values: list[Any] = []
     for place, (tag, value) in enumerate(zip(tags, command.arguments, strict=True), 1):
         if tag in "ih" and isinstance(value, int) and not isinstance(value, bool):
@@ -191,14 +213,16 @@ def _checked(command: Command, tags: str) -> tuple[Any, ...]:
         elif tag == "s" and isinstance(value, str | int | float) and not isinstance(value, bool):
             values.append(str(value))
         else:
-            raise BacklineError(f"argument {place} of {command.address} is {value!r:.60}; it takes {'a string' if tag == 's' else 'an integer'}")
+            raise BacklineError(
+                f"argument {place} of {command.address} is {value!r:.60}; it takes {'a string' if tag == 's' else 'an integer'}"
+            )
     return tuple(values)
 
 
 def _settings(text: str) -> dict[str, Any]:
     try:
         settings = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of more digits than Python reads
         raise BacklineError(f"settings are not JSON: {error}") from error
     if not isinstance(settings, dict) or not all(isinstance(v, str | int | float) for v in settings.values()):
         raise BacklineError("settings are a JSON object of names with words or numbers")

@@ -16,12 +16,21 @@ from typing import Any  # Any: commands are JSON
 
 import numpy as np
 
-from models.events import Event
+from models.events import Event, moved
 from models.manifest import ManifestError
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import AudioMessage, MidiMessage, ProtocolError, pack_audio, pack_midi, pack_processed, parse
+from plugin_bridge.protocol import (
+    LARGEST_BLOCK,
+    AudioMessage,
+    MidiMessage,
+    ProtocolError,
+    pack_audio,
+    pack_midi,
+    pack_processed,
+    parse,
+)
 from server.errors import BacklineError
-from server.live_stream import LiveStream, Outgoing
+from server.live_stream import LONGEST_GAP_SECONDS, LiveStream, Outgoing
 from server.midi.message import from_bytes, to_bytes
 from server.model_store import Model, find_model, open_stream
 from server.note_ledger import NoteLedger
@@ -32,6 +41,7 @@ from server.shared_page import MOST_STREAMS, SharedPage, Slot
 IDLE_MS = 20  # longest sleep, so that the heartbeat never is older
 STALE_SECONDS = 0.1  # a real-time stream that is further behind than this starts at the newest block
 QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
+MOST_EVENTS = 4096  # of one stream that wait for their block
 DATAGRAMS_AT_ONCE = 256  # then commands and the heartbeat come first
 WARM_UP_HOPS = 20
 
@@ -46,11 +56,22 @@ class HostedStream:
         self.client: Address | None = None
         self.events: list[Event] = []
 
+    def events_of(self, message: AudioMessage) -> list[Event]:
+        """Take the events that fall before the end of a block; what was due earlier is played with the next sample heard."""
+        end, heard = message.start + message.samples.shape[1], self.stream.position
+        again = 0 <= heard - message.start <= LONGEST_GAP_SECONDS * self.stream.host_rate
+        first = heard if again else message.start
+        taken = [moved(e, max(e.sample, first)) for e in self.events if e.sample < end]
+        self.events = [e for e in self.events if e.sample >= end]
+        return taken
+
 
 class Engine:
     """See the module's docstring."""
 
-    def __init__(self, model: Model, provider: str, data: socket.socket, commands: socket.socket, page: SharedPage) -> None:
+    def __init__(
+        self, model: Model, provider: str, data: socket.socket, commands: socket.socket, page: SharedPage
+    ) -> None:
         self._model, self._provider, self._data, self._commands, self._page = model, provider, data, commands, page
         self._streams: dict[int, HostedStream] = {}
         self._active = self._ended = False
@@ -79,15 +100,15 @@ class Engine:
                     poll.register(self._data, select.POLLIN)
             if self._data.fileno() in ready:
                 self._take_datagrams()
-            elif self._active:
+            if self._active:
                 self._end_quiet_streams()
 
     # Commands: one JSON object a packet; every one is answered.
 
     def _take_command(self) -> None:
         packet = self._commands.recv(1 << 20)
-        if not packet:
-            self._ended = True
+        if not packet:  # the control process is gone, and its port's notes are now ours alone to end
+            self._do_quit()
             return
         command = json.loads(packet)
         try:
@@ -125,6 +146,7 @@ class Engine:
 
     def _do_reset(self, stream: int) -> None:
         hosted = self._hosted(stream)
+        hosted.events.clear()
         self._send(hosted, hosted.stream.restart(hosted.stream.position))
 
     def _do_set(self, stream: int, name: str, value: str) -> None:
@@ -152,7 +174,9 @@ class Engine:
 
     def _hosted(self, number: int) -> HostedStream:
         if number not in self._streams:
-            raise BacklineError(f"there is no stream {number}; open ones: {', '.join(map(str, self._streams)) or 'none'}")
+            raise BacklineError(
+                f"there is no stream {number}; open ones: {', '.join(map(str, self._streams)) or 'none'}"
+            )
         return self._streams[number]
 
     # Data: everything that waits is read first, so that what is stale is seen before it is worked on.
@@ -171,7 +195,9 @@ class Engine:
         for hosted, message, sender in self._without_stale(waiting):
             self._run_block(hosted, message, sender)
 
-    def _sort_datagram(self, datagram: bytes, sender: Address, waiting: list[tuple[HostedStream, AudioMessage, Address]]) -> None:
+    def _sort_datagram(
+        self, datagram: bytes, sender: Address, waiting: list[tuple[HostedStream, AudioMessage, Address]]
+    ) -> None:
         try:
             message = parse(datagram)
             hosted = self._streams.get(message.stream)
@@ -180,13 +206,17 @@ class Engine:
             if isinstance(message, AudioMessage):
                 waiting.append((hosted, message, sender))
             elif isinstance(message, MidiMessage):
+                if len(hosted.events) >= MOST_EVENTS:
+                    raise ProtocolError(f"{MOST_EVENTS} MIDI messages wait for their block, which is the most")
                 event = from_bytes(message.due, message.status, message.data1, message.data2)
                 if event is not None:
                     hosted.events.append(event)
         except ProtocolError as error:
             self._transmit(osc("/backline/fail", "data port", str(error)), sender)
 
-    def _without_stale(self, waiting: list[tuple[HostedStream, AudioMessage, Address]]) -> list[tuple[HostedStream, AudioMessage, Address]]:
+    def _without_stale(
+        self, waiting: list[tuple[HostedStream, AudioMessage, Address]]
+    ) -> list[tuple[HostedStream, AudioMessage, Address]]:
         """Drop the blocks of a real-time stream that are too far behind its newest one: a stall must not become a delay."""
         newest = {hosted.number: message.start for hosted, message, _ in waiting}
         fresh = []
@@ -201,13 +231,22 @@ class Engine:
     def _run_block(self, hosted: HostedStream, message: AudioMessage, sender: Address) -> None:
         stream = hosted.stream
         if sender != hosted.client:
+            # Another client goes on with the stream: what sounds at the one before is ended there.
+            self._send(
+                hosted,
+                [Emission(stream.position, stream.position, off) for off in stream.ledger.end_all(stream.position)],
+            )
             hosted.client = sender
             hosted.slot.set_client(sender)
-        events, hosted.events = hosted.events, []
+        events = hosted.events_of(message) if hosted.events else []
         samples = message.samples
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-        if stream.metrics.hops and message.start - stream.position > STALE_SECONDS * stream.host_rate and hosted.realtime:
+        if (
+            stream.metrics.hops
+            and message.start - stream.position > STALE_SECONDS * stream.host_rate
+            and hosted.realtime
+        ):
             self._send(hosted, stream.restart(message.start))
         outgoing = stream.process(message.start, samples, events)
         end = message.start + samples.shape[1]
@@ -220,7 +259,10 @@ class Engine:
     def _reply(self, hosted: HostedStream, start: int, outgoing: Outgoing) -> None:
         self._send(hosted, outgoing.emissions)
         if hosted.stream.spec.channels_out and hosted.client is not None:
-            self._transmit(pack_audio(hosted.number, start, outgoing.audio), hosted.client)
+            most = LARGEST_BLOCK // hosted.stream.spec.channels_out
+            for first in range(0, outgoing.audio.shape[1], most):
+                piece = outgoing.audio[:, first : first + most]
+                self._transmit(pack_audio(hosted.number, start + first, piece), hosted.client)
 
     def _send(self, hosted: HostedStream, emissions: list[Emission]) -> None:
         for emission in emissions:

@@ -6,6 +6,7 @@ velocity within 10 % after mir_eval's linear fit.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def to_json(rows: dict[str, dict[str, float]]) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def _paired(events: list[tuple[object, float, float]]) -> Notes:
+def _paired(events: Sequence[tuple[object, float, float]]) -> Notes:
     open_notes: dict[int, tuple[float, int, float]] = {}
     rows: list[tuple[float, float, int, int, float]] = []
     for event, seconds, out in events:

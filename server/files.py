@@ -9,14 +9,22 @@ from server.errors import BacklineError
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new file and move it to `path`. Raises BacklineError; then nothing is left behind."""
+    if path.exists() and not path.is_file():  # a device or a pipe: renaming would put a file in its place
+        _write(path, path, write)
+        return
     partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise BacklineError(f"cannot write {path}: {error.strerror or error}") from error
+        _write(path, partial, write)
+        _write(path, partial, lambda whole: whole.replace(path))
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write(path: Path, place: Path, write: Callable[[Path], object]) -> None:
+    try:
+        write(place)
+    except OSError as error:
+        raise BacklineError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def require_folder(path: Path) -> None:

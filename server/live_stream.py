@@ -74,7 +74,7 @@ class LiveStream:
         end = start + samples.shape[1]
         restarted = self._align(start)
         skip = max(0, self.position - start)
-        self._incoming.extend(events)
+        self._incoming.extend(event for event in events if event.sample >= start + skip)
         for begin in range(skip, samples.shape[1], LARGEST_BLOCK):
             self._rebuffer.push(samples[:, begin : begin + LARGEST_BLOCK])
             self._run_hops(start)
@@ -126,7 +126,9 @@ class LiveStream:
                 return
             first = self._hops * spec.hop
             self._hops += 1
-            result = self._processor.process(Block(first, hop[: spec.channels_in], self._events_before(first + spec.hop)))
+            result = self._processor.process(
+                Block(first, hop[: spec.channels_in], self._events_before(first + spec.hop))
+            )
             for event in result.events:
                 self.scheduler.add(self._place(event, origin, heard_at), now)
             if spec.channels_out:

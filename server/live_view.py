@@ -86,9 +86,13 @@ class LiveView:
     def render(self, seconds: float, load: str) -> Panel:
         """Return the picture of one moment."""
         waits = sorted(self._waits)
-        late = f"heard after {waits[len(waits) // 2]:.0f} ms (slowest {waits[-1]:.0f})" if waits else "nothing heard yet"
+        late = (
+            f"heard after {waits[len(waits) // 2]:.0f} ms (slowest {waits[-1]:.0f})" if waits else "nothing heard yet"
+        )
         foot = f"{seconds:6.1f} s   {self.heard} notes   {late}   {load}"
-        return Panel(Group(self._roll(seconds), Text(foot, style="bold", no_wrap=True)), title=self._title, border_style="grey50")
+        return Panel(
+            Group(self._roll(seconds), Text(foot, style="bold", no_wrap=True)), title=self._title, border_style="grey50"
+        )
 
     def _roll(self, seconds: float) -> Text:
         columns = max(20, min(self._console.width - 12, 100))

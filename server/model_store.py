@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from onnxruntime import InferenceSession
+
+from models.block import Block, silence
 from models.manifest import Manifest, ManifestError
 from models.model_file import ModelFileError, read_manifest
 from models.registry import bundled_files, open_processor
@@ -12,7 +15,7 @@ from server.audio.file import check_rate
 from server.errors import BacklineError
 from server.live_stream import LiveStream
 from server.note_ledger import NoteLedger
-from server.onnx_step import OnnxStep, open_session
+from server.onnx_step import open_session, open_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,34 @@ def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: in
     try:
         values = model.manifest.resolve(dict(settings))
         session = open_session(model.path, provider)
-        processor = open_processor(model.manifest, OnnxStep(session, model.manifest.graphs[0]), values)
+        _check_graph(model, session)
+        processor = open_processor(model.manifest, open_step(session, model.manifest.graphs[0]), values)
+        # A silent hop: whatever graph and decoder do not agree about is said now and not in the first block.
+        processor.process(Block(0, silence(processor.spec.channels_in, processor.spec.hop)))
+        processor.reset()
     except ManifestError as error:
         raise BacklineError(str(error)) from error
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise BacklineError(
+            f"{model.path}: decoder '{model.manifest.decoder}' cannot work with this graph: {error!r}"
+        ) from error
     return LiveStream(processor, check_rate(host_rate), ledger)
+
+
+def _check_graph(model: Model, session: InferenceSession) -> None:
+    """Raise BacklineError where the file's graph is not the one its manifest describes."""
+    graph = model.manifest.graphs[0]
+    said = {t.name: t.shape for t in graph.inputs} | {f"state/{t.name}": t.shape for t in graph.state}
+    said |= {t.name: t.shape for t in graph.outputs} | {f"next_state/{t.name}": t.shape for t in graph.state}
+    there = {
+        value.name: (value.type, tuple(value.shape[1:])) for value in (*session.get_inputs(), *session.get_outputs())
+    }
+    for name in sorted(said | there):
+        wanted = ("tensor(float)", said[name]) if name in said else "nothing"
+        if wanted != there.get(name):
+            raise BacklineError(
+                f"{model.path}: tensor '{name}' is {there.get(name, 'not there')}, its manifest says {wanted}"
+            )
 
 
 def _load(path: Path) -> Model | BacklineError:

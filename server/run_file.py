@@ -86,12 +86,20 @@ def log_line(emission: Emission, block_end: int, rate: int) -> str:
     event = emission.event
     row: dict[str, object] = {}
     if isinstance(event, NoteOn | NoteOff):
-        row = {"type": "note_on" if isinstance(event, NoteOn) else "note_off", "pitch": event.pitch, "velocity": event.velocity}
+        row = {
+            "type": "note_on" if isinstance(event, NoteOn) else "note_off",
+            "pitch": event.pitch,
+            "velocity": event.velocity,
+        }
     elif isinstance(event, ControlChange):
         row = {"type": "control_change", "control": event.control, "value": event.value}
     elif isinstance(event, PitchBend):
         row = {"type": "pitch_bend", "value": event.value}
-    row |= {"channel": event.channel, "time_s": round(emission.place / rate, 9), "emitted_s": round(block_end / rate, 9)}
+    row |= {
+        "channel": event.channel,
+        "time_s": round(emission.place / rate, 9),
+        "emitted_s": round(block_end / rate, 9),
+    }
     return json.dumps(row)
 
 

@@ -17,9 +17,20 @@ START_SECONDS = 15.0
 @contextmanager
 def own_server(options: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     """Start `backline serve` on a free port and yield (host, port); end it afterwards. Raises BacklineError."""
-    command = [sys.executable, "-P", "-c", "import sys; from server.cli import main; sys.exit(main())", "serve", "--port", "0", *options]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import sys; from server.cli import main; sys.exit(main())",
+        "serve",
+        "--port",
+        "0",
+        *options,
+    ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True, start_new_session=True
+    )
     try:
         yield _address(process)
     finally:

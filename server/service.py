@@ -11,7 +11,7 @@ import logging
 import socket
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any  # Any: settings and answers are JSON
 
@@ -20,8 +20,8 @@ from server.errors import BacklineError
 from server.midi.message import NOTE_OFF
 from server.model_store import Model
 from server.shared_page import MOST_STREAMS, SharedPage
-from server.watchdog import TICK_SECONDS, Sight, Watchdog
-from server.worker import Worker
+from server.watchdog import FROZEN_SECONDS, TICK_SECONDS, Sight, Watchdog
+from server.worker import TAKE_OVER_SECONDS, Worker
 
 log = logging.getLogger(__name__)
 Report = Callable[[str, str], None]
@@ -47,27 +47,28 @@ class ModelService:
         self._spare: Worker | None = None
         self._starting: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
-        self._failed_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._data = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._data.bind((host, 0))
         self._data.setblocking(False)
         self.port: int = self._data.getsockname()[1]
         self.swaps: list[dict[str, Any]] = []
-        self._watch = asyncio.get_running_loop().create_task(self._watch_engine())
+        self._in_background(self._watch_engine())
 
     @property
     def engines(self) -> list[Worker]:
         """The engines that run."""
         return [worker for worker in (self._working, self._spare) if worker is not None]
 
+    @property
+    def process(self) -> int:
+        """The number of the working engine's process; 0 while there is none."""
+        return 0 if self._working is None else self._working.pid
+
     async def load(self, with_spare: bool = True) -> None:
         """Have a working engine, and a spare if asked to wait for one. Raises BacklineError."""
-        async with self._ready:
-            if self._working is None:
-                worker = await self._start()
-                await worker.ask("activate")
-                self._working = worker
+        await self._put_to_work()
         self._want_spare()
         if with_spare and self._starting is not None:
             await asyncio.shield(self._starting)
@@ -75,30 +76,34 @@ class ModelService:
     async def open(self, stream: OpenStream) -> dict[str, int]:
         """Open a stream; return its latency and live delay. Raises BacklineError with the engine's reason."""
         await self.load(with_spare=False)
-        answer: dict[str, int] = await self._engine().ask("open", stream=stream.number, rate=stream.rate, settings=stream.settings)
+        answer: dict[str, int] = await self._engine().ask(
+            "open", stream=stream.number, rate=stream.rate, settings=stream.settings
+        )
         self.streams[stream.number] = stream
         return answer
 
-    async def ask(self, do: str, **arguments: object) -> Any:
+    async def ask(self, do: str, **arguments: Any) -> Any:
         """Pass a command to the working engine. Raises BacklineError."""
         answer = await self._engine().ask(do, **arguments)
         if do == "close":
             self.streams.pop(int(str(arguments["stream"])), None)
+        elif do == "set":  # so that an engine that takes over plays on with it
+            self.streams[int(str(arguments["stream"]))].settings[str(arguments["name"])] = arguments["value"]
         return answer
 
     async def close(self) -> None:
         """End all engines; sounding notes are ended first."""
-        self._watch.cancel()
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
-        for worker in self.engines:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Nobody's engines any more: that they end now is no failure to be mended.
+        workers, self._working, self._spare = self.engines, None, None
+        for worker in workers:
             try:
-                await worker.ask("quit")
+                await worker.ask("quit", within=TAKE_OVER_SECONDS)
             except BacklineError:
                 self._end_notes(worker.page)
             worker.end()
-        self._working = self._spare = None
         self._data.close()
 
     def idle_streams(self, seconds: float) -> list[int]:
@@ -117,9 +122,16 @@ class ModelService:
     async def _start(self) -> Worker:
         return await Worker.start(self.model.path, self._provider, self._data, self._engine_ended)
 
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as a task that `close` ends; the event loop itself holds tasks only weakly."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def _want_spare(self) -> None:
         if self._spare is None and (self._starting is None or self._starting.done()):
-            self._starting = asyncio.get_running_loop().create_task(self._start_spare())
+            self._starting = self._in_background(self._start_spare())
 
     async def _start_spare(self) -> None:
         try:
@@ -137,7 +149,8 @@ class ModelService:
                 continue
             if worker is not judged:
                 judge, judged = Watchdog(), worker
-            verdict = judge.judge(Sight(time.monotonic(), worker.heartbeat_age(), worker.page.datagrams, self._datagram_waits()))
+            work = worker.page.datagrams + worker.page.blocks
+            verdict = judge.judge(Sight(time.monotonic(), worker.heartbeat_age(), work, self._datagram_waits()))
             if verdict is not None:
                 await self._replace(worker, verdict)
 
@@ -147,7 +160,7 @@ class ModelService:
             worker.end()
             self._want_spare()
         elif worker is self._working:
-            asyncio.get_running_loop().create_task(self._replace(worker, "ended"))
+            self._in_background(self._replace(worker, "ended"))
 
     async def _replace(self, worker: Worker, why: str) -> None:
         """End an engine's notes, put the spare in its place, open its streams there, and warm a new spare."""
@@ -157,34 +170,64 @@ class ModelService:
         self._working = None
         worker.end()
         ended = self._end_notes(worker.page)
-        async with self._ready:
-            successor, self._spare = self._spare, None
-            try:
-                if successor is None:
-                    successor = await self._start()
-                for stream in self.streams.values():
-                    await successor.ask("open", stream=stream.number, rate=stream.rate, settings=stream.settings)
-                await successor.ask("activate")
-            except BacklineError as error:
-                self._report("engine", f"engine of '{self.model.manifest.name}' {why} and could not be replaced: {error}")
-                self._retry_later()
-                return
-            self._working = successor
+        try:
+            await self._put_to_work()
+        except BacklineError as error:
+            self._report("engine", f"engine of '{self.model.manifest.name}' {why} and could not be replaced: {error}")
+            self._retry_later()
+            return
         seconds = time.monotonic() - noticed
         self.swaps.append({"why": why, "seconds": seconds, "notes_ended": ended})
-        self._report("engine", f"engine of '{self.model.manifest.name}' {why}; replaced in {1000 * seconds:.0f} ms, {ended} notes ended")
+        self._report(
+            "engine",
+            f"engine of '{self.model.manifest.name}' {why}; replaced in {1000 * seconds:.0f} ms, {ended} notes ended",
+        )
         self._want_spare()
+
+    async def _put_to_work(self) -> None:
+        """Have an engine that works on the open streams: the spare, or else a new one. Raises BacklineError."""
+        async with self._ready:
+            if self._working is not None:
+                return
+            spare = await self._take_spare()
+            if spare is not None:
+                try:
+                    self._working = await self._enlist(spare)
+                    return
+                except BacklineError as error:
+                    log.warning("the spare engine of %s does not take over: %s", self.model.manifest.name, error)
+            self._working = await self._enlist(await self._start())
+
+    async def _enlist(self, worker: Worker) -> Worker:
+        """Open all streams in an engine and let it read the data socket. Raises BacklineError; then it is ended."""
+        try:
+            for stream in list(self.streams.values()):
+                await worker.ask(
+                    "open", within=TAKE_OVER_SECONDS, stream=stream.number, rate=stream.rate, settings=stream.settings
+                )
+            await worker.ask("activate", within=TAKE_OVER_SECONDS)
+        except BaseException:  # a task that is cancelled leaves no process behind either
+            worker.end()
+            raise
+        return worker
+
+    async def _take_spare(self) -> Worker | None:
+        """Return the spare, waited for if it is starting; None where there is none, or one that does not beat."""
+        if self._spare is None and self._starting is not None:
+            await asyncio.shield(self._starting)
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.heartbeat_age() > FROZEN_SECONDS:
+            spare.end()
+            return None
+        return spare
 
     def _retry_later(self) -> None:
         """Try again in a second: whoever has streams open shall find an engine once one can start."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(1.0, lambda: loop.create_task(self._reopen()))
+        asyncio.get_running_loop().call_later(1.0, lambda: self._in_background(self._reopen()))
 
     async def _reopen(self) -> None:
         try:
             await self.load(with_spare=False)
-            for stream in self.streams.values():
-                await self._engine().ask("open", stream=stream.number, rate=stream.rate, settings=stream.settings)
         except BacklineError as error:
             log.warning("model %s has no engine: %s", self.model.manifest.name, error)
             self._retry_later()
@@ -198,8 +241,11 @@ class ModelService:
                 continue
             for channel, pitch in zip(*slot.sounding.nonzero(), strict=True):
                 off = MidiMessage(slot.number, slot.position, slot.position, NOTE_OFF | int(channel), int(pitch), 0)
-                self._data.sendto(pack_midi(off), client)
-                ended += 1
+                try:
+                    self._data.sendto(pack_midi(off), client)
+                    ended += 1
+                except OSError as error:
+                    log.warning("cannot tell %s of a note's end: %s", client, error)
             slot.sounding[:] = 0
         return ended
 

@@ -57,6 +57,11 @@ class SharedPage:
         """Datagrams taken from the socket so far."""
         return int(self._datagrams[0])
 
+    @property
+    def blocks(self) -> int:
+        """Blocks that are through so far."""
+        return int(self._blocks[0])
+
     def slot(self, index: int) -> "Slot":
         """Return the place of one stream."""
         return Slot(self._page["streams"][0, index : index + 1])

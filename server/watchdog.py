@@ -1,7 +1,7 @@
 """Whether an engine still does its work: a judgement from a few numbers, without clocks or processes of its own.
 
 Dead is noticed at once (its command socket closes). Frozen and silent are seen in the shared page: a heartbeat that
-stands still, or datagrams that wait while none is taken. A tick of ours that came late itself is no evidence, since
+stands still, or datagrams that wait while nothing is done. A tick of ours that came late itself is no evidence, since
 then the whole machine stood still (holes of 100 ms are known on virtual machines).
 """
 
@@ -18,12 +18,13 @@ LATE_TICK_SECONDS = 0.06
 class Sight:
     """What a tick sees.
 
-    now: seconds. heartbeat_age: seconds. datagrams: taken so far. waiting: whether the data socket holds any.
+    now: seconds. heartbeat_age: seconds. work: datagrams taken and blocks done so far, together. waiting: whether
+    the data socket holds any datagram.
     """
 
     now: float
     heartbeat_age: float
-    datagrams: int
+    work: int
     waiting: bool
 
 
@@ -32,7 +33,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._last_tick: float | None = None
-        self._datagrams = -1
+        self._work = -1
         self._moved_at = 0.0
         self._bad_ticks = 0
 
@@ -40,8 +41,8 @@ class Watchdog:
         """Return `frozen`, `silent`, or None while all is well."""
         late = self._last_tick is not None and sight.now - self._last_tick > LATE_TICK_SECONDS
         self._last_tick = sight.now
-        if sight.datagrams != self._datagrams or not sight.waiting or late:
-            self._datagrams, self._moved_at = sight.datagrams, sight.now
+        if sight.work != self._work or not sight.waiting or late:
+            self._work, self._moved_at = sight.work, sight.now
         frozen = sight.heartbeat_age > FROZEN_SECONDS
         silent = sight.now - self._moved_at > SILENT_SECONDS
         self._bad_ticks = self._bad_ticks + 1 if (frozen or silent) and not late else 0

@@ -16,12 +16,19 @@ from server.shared_page import SharedPage
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
+TAKE_OVER_SECONDS = 1.0  # a spare that needs longer is not the one to play on; answers take milliseconds
 
 
 class Worker:
     """One engine process. Belongs to the event loop it was started in."""
 
-    def __init__(self, process: subprocess.Popen[bytes], commands: socket.socket, page: SharedPage, on_end: Callable[["Worker"], None]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        commands: socket.socket,
+        page: SharedPage,
+        on_end: Callable[["Worker"], None],
+    ) -> None:
         self.page = page
         self._process, self._commands, self._on_end = process, commands, on_end
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -31,20 +38,34 @@ class Worker:
         asyncio.get_running_loop().add_reader(commands.fileno(), self._read)
 
     @classmethod
-    async def start(cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None]) -> "Worker":
+    async def start(
+        cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None]
+    ) -> "Worker":
         """Start an engine and wait until it is warm. Raises BacklineError with its reason. `on_end` hears of its end."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         page = SharedPage()
-        settings = {"model": str(model), "provider": provider, "data": data.fileno(), "commands": theirs.fileno(), "page": page.descriptor}
+        settings = {
+            "model": str(model),
+            "provider": provider,
+            "data": data.fileno(),
+            "commands": theirs.fileno(),
+            "page": page.descriptor,
+        }
         # -P: the folder one happens to stand in must not shadow our packages, whose names are general.
         command = [sys.executable, "-P", "-c", "from server.engine import main; main()", json.dumps(settings)]
-        with theirs:
+        try:
             process = subprocess.Popen(
                 command, pass_fds=(data.fileno(), theirs.fileno(), page.descriptor), stdin=subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
                 start_new_session=True,  # Ctrl-C at the terminal reaches the control process, which ends its engines in order
             )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            raise BacklineError(f"cannot start an engine of {model.stem}: {error.strerror}") from error
+        finally:
+            theirs.close()
+            page.close()  # the mapping stays
         worker = cls(process, ours, page, on_end)
         try:
             answer = await asyncio.wait_for(asyncio.shield(worker._ready), START_SECONDS)
@@ -64,14 +85,14 @@ class Worker:
         """The engine's process number."""
         return self._process.pid
 
-    async def ask(self, do: str, **arguments: object) -> Any:
+    async def ask(self, do: str, *, within: float = ANSWER_SECONDS, **arguments: object) -> Any:
         """Send a command and return its answer. Raises BacklineError where the engine refuses or does not answer."""
         self._serial += 1
         future = asyncio.get_running_loop().create_future()
         self._waiting[self._serial] = future
         try:
             self._commands.send(json.dumps({"request": self._serial, "do": do, "with": arguments}).encode())
-            answer = await asyncio.wait_for(future, ANSWER_SECONDS)
+            answer = await asyncio.wait_for(future, within)
         except (OSError, TimeoutError) as error:
             raise BacklineError(f"the engine did not answer '{do}'") from error
         finally:
@@ -91,6 +112,9 @@ class Worker:
             self._commands.close()
         self._process.kill()
         self._process.wait()
+        self._fail_waiting()
+
+    def _fail_waiting(self) -> None:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(OSError("the engine ended"))
@@ -104,8 +128,11 @@ class Worker:
             packet = b""
         if not packet:
             asyncio.get_running_loop().remove_reader(self._commands.fileno())
+            self._fail_waiting()
             if not self._ready.done():
-                self._ready.set_result({"problem": f"the engine ended while it started (exit code {self._process.wait()})"})
+                self._ready.set_result(
+                    {"problem": f"the engine ended while it started (exit code {self._process.wait()})"}
+                )
             self._on_end(self)
             return
         message = json.loads(packet)

@@ -1,5 +1,6 @@
 """Audio files as streams: any rate from 8 to 192 kHz, any channel count, read whole and mixed to one channel."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from models.block import Samples
 from server.errors import BacklineError
 from server.files import write_whole
 
+WRITABLE_SUFFIXES = (".wav", ".flac", ".ogg")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 LOWEST_RATE, HIGHEST_RATE = 8000, 192_000
 
@@ -28,6 +30,8 @@ def read_audio(path: Path) -> tuple[Samples, int]:
         raise BacklineError(f"{path} is no audio file by its name; allowed: {' '.join(AUDIO_SUFFIXES)}")
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except MemoryError as error:
+        raise BacklineError(f"{path} is too long to be read whole") from error
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise BacklineError(f"cannot read {path} as audio: {getattr(error, 'error_string', error)}") from error
     if not len(samples):
@@ -37,14 +41,16 @@ def read_audio(path: Path) -> tuple[Samples, int]:
 
 def write_audio(path: Path, samples: Samples, rate: int) -> None:
     """Write (channels, samples) float32 as 24-bit audio, whole or not at all. Raises BacklineError."""
-    if path.suffix.lower() not in (".wav", ".flac", ".ogg"):
-        raise BacklineError(f"cannot write {path}: audio goes to .wav .flac .ogg")
-    subtype = None if path.suffix.lower() == ".ogg" else "PCM_24"
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise BacklineError(f"cannot write {path}: audio goes to {' '.join(WRITABLE_SUFFIXES)}")
+    kind = path.suffix.lower().removeprefix(".")
+    # By way of memory: libsndfile has no words for a disk that is full, Python has.
+    whole = BytesIO()
+    soundfile.write(
+        whole, np.clip(samples.T, -1.0, 1.0), rate, format=kind, subtype=None if kind == "ogg" else "PCM_24"
+    )
+    write_whole(path, lambda partial: _write_bytes(partial, whole.getvalue()))
 
-    def write(partial: Path) -> None:
-        try:
-            soundfile.write(partial, np.clip(samples.T, -1.0, 1.0), rate, subtype=subtype)
-        except soundfile.LibsndfileError as error:
-            raise OSError(0, error.error_string) from error
 
-    write_whole(path, write)
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

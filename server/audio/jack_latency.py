@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ctypes.util import find_library
 from typing import Any  # Any: objects of JACK-Client, which has no types
 
-CAPTURE, PLAYBACK = 0, 1
+CAPTURE = 0  # JackCaptureLatency; the other mode is playback
 Range = tuple[int, int]
 """(least, most) frames."""
 
@@ -38,10 +38,6 @@ class PortLatencies:
     def changed(self) -> None:
         """Let JACK ask everybody again. Not from a callback of JACK."""
         self._library.jack_recompute_total_latencies(self._client)
-
-    def read(self, port: Any, mode: int) -> Range:
-        """Return a port's range."""
-        return self._get(_pointer(port), mode)
 
     def _pass_on(self, mode: int, _: object) -> None:
         """Give every port on the far side what the near side has, and what happens in between."""

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from plugin_bridge.protocol import DEFAULT_PORT, RECEIVE_BUFFER
@@ -31,17 +32,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command; 1 where something is bad."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (_machine, _names, _onnx_runtime, _models, _real_time, _ports, _jack, _midi, _training)
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _machine,
+        _names,
+        _onnx_runtime,
+        _models,
+        _real_time,
+        _ports,
+        _jack,
+        _midi,
+        _training,
+    )
     findings = [finding for check in checks for finding in check()]
     table = Table("", "looked at", "found", show_edge=False)
     for mark, subject, text in findings:
-        table.add_row(MARKS[mark], subject, text)
+        table.add_row(MARKS[mark], escape(subject), escape(text))
     Console().print(table)
     return int(any(mark == "bad" for mark, _, _ in findings))
 
 
 def _machine() -> Iterator[Finding]:
-    yield "good", "machine", f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, backline {_version('backline')}"
+    yield (
+        "good",
+        "machine",
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, backline {_version('backline')}",
+    )
     if platform.system() != "Linux":
         yield "bad", "system", f"{platform.system()}: Backline runs on Linux first; nothing else is tested"
 
@@ -52,9 +67,15 @@ def _names() -> Iterator[Finding]:
     for package in PACKAGES:
         others = sorted(set(owners.get(package, [])) - {"backline"})
         spec = find_spec(package)
-        ours = spec is not None and spec.origin is not None and Path(spec.origin).parents[1] == Path(__file__).parents[2]
+        ours = (
+            spec is not None and spec.origin is not None and Path(spec.origin).parents[1] == Path(__file__).parents[2]
+        )
         if others or not ours:
-            yield "bad", f"name `{package}`", f"also installed by {', '.join(others) or spec}; install backline into an environment of its own"
+            yield (
+                "bad",
+                f"name `{package}`",
+                f"also installed by {', '.join(others) or spec}; install backline into an environment of its own",
+            )
     if all(find_spec(package) for package in PACKAGES):
         yield "good", "names", f"{', '.join(PACKAGES)} are backline's"
 
@@ -62,14 +83,22 @@ def _names() -> Iterator[Finding]:
 def _onnx_runtime() -> Iterator[Finding]:
     builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name) != "not installed"]
     if len(builds) == 2:
-        yield "bad", "ONNX Runtime", "onnxruntime and onnxruntime-gpu overwrite each other; uninstall both and install one extra, `cpu` or `gpu`"
+        yield (
+            "bad",
+            "ONNX Runtime",
+            "onnxruntime and onnxruntime-gpu overwrite each other; uninstall both and install one extra, `cpu` or `gpu`",
+        )
     elif not builds:
         yield "bad", "ONNX Runtime", "missing; install backline[cpu] or backline[gpu]"
     else:
         import onnxruntime
 
         compiled = ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
-        yield "good", "ONNX Runtime", f"{builds[0]} {onnxruntime.__version__}, built with {compiled} (what works shows when a model is loaded)"
+        yield (
+            "good",
+            "ONNX Runtime",
+            f"{builds[0]} {onnxruntime.__version__}, built with {compiled} (what works shows when a model is loaded)",
+        )
 
 
 def _models() -> Iterator[Finding]:
@@ -98,7 +127,11 @@ def _real_time() -> Iterator[Finding]:
     paths = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     governors = {path.read_text().strip() for path in paths}
     if governors - {"performance"}:
-        yield "note", "processor clock", f"governor is {', '.join(sorted(governors))}; `performance` avoids slow first blocks"
+        yield (
+            "note",
+            "processor clock",
+            f"governor is {', '.join(sorted(governors))}; `performance` avoids slow first blocks",
+        )
 
 
 def _ports() -> Iterator[Finding]:
@@ -107,11 +140,19 @@ def _ports() -> Iterator[Finding]:
             probe.bind(("127.0.0.1", DEFAULT_PORT))
             yield "good", "OSC port", f"{DEFAULT_PORT} is free"
         except OSError:
-            yield "note", "OSC port", f"{DEFAULT_PORT} is taken, perhaps by a running server; `backline serve --port` takes another"
+            yield (
+                "note",
+                "OSC port",
+                f"{DEFAULT_PORT} is taken, perhaps by a running server; `backline serve --port` takes another",
+            )
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         if granted < RECEIVE_BUFFER:
-            yield "note", "socket buffer", f"{granted} of {RECEIVE_BUFFER} bytes granted; `sysctl net.core.rmem_max={RECEIVE_BUFFER}` gives all"
+            yield (
+                "note",
+                "socket buffer",
+                f"{granted} of {RECEIVE_BUFFER} bytes granted; `sysctl net.core.rmem_max={RECEIVE_BUFFER}` gives all",
+            )
 
 
 def _jack() -> Iterator[Finding]:
@@ -132,13 +173,21 @@ def _midi() -> Iterator[Finding]:
         return
     names = {rtmidi.API_LINUX_ALSA: "ALSA", rtmidi.API_UNIX_JACK: "JACK"}
     built = [names.get(api, str(api)) for api in rtmidi.get_compiled_api()]
-    sequencer = "there is an ALSA sequencer" if Path("/dev/snd/seq").exists() else "there is no ALSA sequencer; MIDI goes over JACK or OSC"
+    sequencer = (
+        "there is an ALSA sequencer"
+        if Path("/dev/snd/seq").exists()
+        else "there is no ALSA sequencer; MIDI goes over JACK or OSC"
+    )
     yield "good", "MIDI ports", f"python-rtmidi with {' and '.join(built)}; {sequencer}"
 
 
 def _training() -> Iterator[Finding]:
     missing = [name for name in ("torch", "onnx", "librosa", "mir_eval") if find_spec(name) is None]
-    yield ("note", "training", f"not installed ({', '.join(missing)}); serving does not need it") if missing else ("good", "training", "installed")
+    yield (
+        ("note", "training", f"not installed ({', '.join(missing)}); serving does not need it")
+        if missing
+        else ("good", "training", "installed")
+    )
 
 
 def _version(name: str) -> str:

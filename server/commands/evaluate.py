@@ -17,8 +17,12 @@ from server.run_file import run_stream
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     add_model_options(parser)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with audio/NAME.wav and ref/NAME.mid")
-    parser.add_argument("--head-ms", type=float, default=60.0, help="a live note counts if it left within this + 15 ms (default 60)")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder with audio/NAME.wav and ref/NAME.mid"
+    )
+    parser.add_argument(
+        "--head-ms", type=float, default=60.0, help="a live note counts if it left within this + 15 ms (default 60)"
+    )
     parser.add_argument("--block", type=block_size, default=64, metavar="N", help="host block in samples (default 64)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
 

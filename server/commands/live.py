@@ -26,11 +26,20 @@ TAKES = Path(__file__).parents[1] / "takes"
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     add_model_options(parser)
-    parser.add_argument("--input", default="take", metavar="DEVICE|FILE", help="an audio file, `take` (the bundled one, default) or `jack`")
-    parser.add_argument("--output", metavar="DEVICE|FILE", help="a .mid file, or `jack` with --input jack (the default there)")
+    parser.add_argument(
+        "--input",
+        default="take",
+        metavar="DEVICE|FILE",
+        help="an audio file, `take` (the bundled one, default) or `jack`",
+    )
+    parser.add_argument(
+        "--output", metavar="DEVICE|FILE", help="a .mid file, or `jack` with --input jack (the default there)"
+    )
     parser.add_argument("--server", metavar="HOST:PORT", help="a running server (default: one of its own)")
     parser.add_argument("--block", type=block_size, default=256, metavar="N", help="block in samples (default 256)")
-    parser.add_argument("--pace", choices=("realtime", "free"), default="realtime", help="free: as fast as the engine answers")
+    parser.add_argument(
+        "--pace", choices=("realtime", "free"), default="realtime", help="free: as fast as the engine answers"
+    )
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
     parser.add_argument("--report", type=Path, metavar="FILE", help="latency report (default: beside the .mid)")
     parser.add_argument("--plain", action="store_true", help="a line a note, as without a terminal")
@@ -58,11 +67,13 @@ def main(arguments: argparse.Namespace) -> int:
         try:
             stream = client.open_stream(arguments.model, rate, settings | {"pace": arguments.pace})
             player = FilePlayer(stream, samples, rate, arguments.block, arguments.pace == "realtime")
-            heard = _listen(arguments, console, client, stream, player, rate)
+            heard = _listen(arguments, console, stream, player, rate)
             status = json.loads(str(client.request("/backline/status")[3]))[str(stream.number)]
             stream.close()
         except BridgeError as error:
             raise BacklineError(str(error)) from error
+        finally:
+            client.close()
     row = _report(arguments, heard, stream, status, rate)
     if output is not None:
         write_midi(output, heard.take.events(), rate, arguments.model)
@@ -86,7 +97,9 @@ def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
     return nullcontext((host, int(port)))
 
 
-def _listen(arguments: argparse.Namespace, console: Console, client: BridgeClient, stream: BridgeStream, player: FilePlayer, rate: int) -> Listening:  # fmt: skip
+def _listen(
+    arguments: argparse.Namespace, console: Console, stream: BridgeStream, player: FilePlayer, rate: int
+) -> Listening:
     declared = f"{1000 * stream.latency / rate:.0f} ms declared" if stream.latency else "live: 0 ms declared"
     title = f"backline: {arguments.model} hears {Path(arguments.input).name} at {rate} Hz, {declared}"
     plain = arguments.plain or not console.is_terminal
@@ -102,7 +115,9 @@ def _listen(arguments: argparse.Namespace, console: Console, client: BridgeClien
         return player.play(view.event, lambda: view.tick(player.position / rate, load()))
 
 
-def _report(arguments: argparse.Namespace, heard: Listening, stream: BridgeStream, status: dict[str, object], rate: int) -> dict[str, object]:
+def _report(
+    arguments: argparse.Namespace, heard: Listening, stream: BridgeStream, status: dict[str, object], rate: int
+) -> dict[str, object]:
     return {
         "model": arguments.model,
         "input": str(arguments.input),
@@ -125,7 +140,8 @@ def _say(console: Console, row: dict[str, object], output: Path | None, report: 
     assert isinstance(waits, dict)
     line = f"{row['notes']} notes"
     if waits:
-        line += f", heard {waits['p50']:.0f} ms after their onset (p95 {waits['p95']:.0f}, slowest {waits['max']:.0f}), {row['late_events']} late"
+        line += f", heard {waits['p50']:.0f} ms after their onset (p95 {waits['p95']:.0f}, slowest {waits['max']:.0f})"
+        line += f", {row['late_events']} late"
     written = " and ".join(str(path) for path in (output, report) if path)
     console.print(line + (f"; wrote {written}" if written else ""), highlight=False)
 

@@ -23,21 +23,32 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    rows = {name: describe(found) for name, found in list_models(arguments.models).items()}
+    rows = {name: _described(found) for name, found in list_models(arguments.models).items()}
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = Table("model", "in -> out", "rate, hop", f"latency at {HOST_RATE} Hz, by head", "size", "quality", "licence")
+    table = Table(
+        "model", "in -> out", "rate, hop", f"latency at {HOST_RATE} Hz, by head", "size", "quality", "licence"
+    )
     for name, row in rows.items():
         if "problem" in row:
             table.add_row(name, str(row["problem"]))
             continue
-        heads = "\n".join(f"{h['look_ahead_ms']:g} ms head: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"])
+        heads = "\n".join(
+            f"{h['look_ahead_ms']:g} ms head: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"]
+        )
         quality = "\n".join(f"{k} {v:g}" for k, v in row["quality"].items())
         table.add_row(name, f"{' '.join(row['in'])} -> {' '.join(row['out'])}", f"{row['sample_rate']}, {row['hop']}", heads,
                       f"{row['bytes'] / 1e6:.2f} MB", quality, row["licence"])  # fmt: skip
     Console().print(table)
     return 0
+
+
+def _described(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  # JSON
+    try:
+        return describe(found)
+    except BacklineError as error:  # a manifest that reads well over a graph that does not
+        return {"problem": str(error)}
 
 
 def describe(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  # JSON
@@ -63,7 +74,11 @@ def describe(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  #
 
 
 def _head(found: Model, manifest: Manifest, look_ahead_ms: float) -> dict[str, float]:
-    settings: dict[str, str | float] = {"look_ahead_ms": look_ahead_ms} if len(manifest.heads) > 1 else {}
+    settings: dict[str, str | float] = {"look_ahead_ms": f"{look_ahead_ms:g}"} if len(manifest.heads) > 1 else {}
     spec = open_stream(found, settings, HOST_RATE).spec
     samples = declare_latency(spec, HOST_RATE).total
-    return {"look_ahead_ms": look_ahead_ms, "latency_samples": samples, "latency_ms": round(1000 * samples / HOST_RATE, 2)}
+    return {
+        "look_ahead_ms": look_ahead_ms,
+        "latency_samples": samples,
+        "latency_ms": round(1000 * samples / HOST_RATE, 2),
+    }

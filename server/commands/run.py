@@ -10,7 +10,7 @@ from rich.progress import Progress
 from models.block import Samples, silence
 from models.events import Event
 from models.manifest import Manifest
-from server.audio.file import AUDIO_SUFFIXES, read_audio, write_audio
+from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, read_audio, write_audio
 from server.commands.options import add_model_options, block_size, parse_settings
 from server.errors import BacklineError
 from server.files import require_folder
@@ -23,7 +23,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     add_model_options(parser)
     parser.add_argument("input", type=Path, metavar="INPUT", help=f"audio ({' '.join(AUDIO_SUFFIXES)}) or .mid")
-    parser.add_argument("-o", "--output", type=Path, action="append", required=True, metavar="OUTPUT", help=".mid or .wav; twice for two")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="OUTPUT",
+        help=".mid or .wav; twice for two",
+    )
     parser.add_argument("--block", type=block_size, default=64, metavar="N", help="host block in samples (default 64)")
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
     parser.add_argument("--beats", type=Path, metavar="FILE", help="beat times, for players that follow beats")
@@ -57,10 +65,14 @@ def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
     kinds = {port.kind for port in manifest.outputs}
     for path in paths:
         wanted = "notes" if path.suffix.lower() in MIDI_SUFFIXES else "audio"
-        if wanted == "audio" and path.suffix.lower() not in AUDIO_SUFFIXES:
-            raise BacklineError(f"{path} is neither audio nor MIDI by its name; allowed: .mid .wav .flac .ogg")
+        if wanted == "audio" and path.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise BacklineError(
+                f"cannot write {path}; by its name an output is .mid or audio: {' '.join(WRITABLE_SUFFIXES)}"
+            )
         if wanted not in kinds and not (wanted == "notes" and "drums" in kinds):
-            raise BacklineError(f"model '{manifest.name}' gives {' and '.join(sorted(kinds))}, so it cannot write {path}")
+            raise BacklineError(
+                f"model '{manifest.name}' gives {' and '.join(sorted(kinds))}, so it cannot write {path}"
+            )
 
 
 def _read_input(manifest: Manifest, path: Path) -> tuple[Samples, tuple[Event, ...], int]:

@@ -18,8 +18,12 @@ READY = "backline serves OSC at "
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1, this machine only)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"UDP port for commands (default {DEFAULT_PORT}; 0: any)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1, this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"UDP port for commands (default {DEFAULT_PORT}; 0: any)"
+    )
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder with more models")
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument("--verbose", action="store_true", help="tell what happens")

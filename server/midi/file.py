@@ -3,11 +3,13 @@
 960 ticks a quarter at 120 bpm: 0.52 ms a tick, the grid of most DAWs. The event log holds the exact samples.
 """
 
+import struct
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import mido
+from mido.midifiles.meta import KeySignatureError
 
 from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved, time_order
 from server.errors import BacklineError
@@ -16,6 +18,7 @@ from server.files import write_whole
 TICKS_PER_BEAT = 960
 TEMPO_US = 500_000
 TICKS_PER_SECOND = TICKS_PER_BEAT * 1_000_000 // TEMPO_US
+LONGEST_SECONDS = 6 * 3600  # a damaged delta time can stand for years
 MIDI_SUFFIXES = (".mid", ".midi")
 
 
@@ -27,7 +30,7 @@ def write_midi(path: Path, events: Iterable[Event], rate: int, title: str) -> No
         track.append(_message(event).copy(time=tick - now))
         now = tick
     track.append(mido.MetaMessage("end_of_track"))
-    file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT)
+    file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(track)
     write_whole(path, lambda partial: file.save(str(partial)))
 
@@ -38,14 +41,27 @@ def read_midi(path: Path, rate: int) -> tuple[Event, ...]:
         raise BacklineError(f"there is no file {path}")
     try:
         file = mido.MidiFile(str(path))
+        if file.type == 2 or file.ticks_per_beat <= 0:
+            raise ValueError("its tracks share no clock in beats (type 2 or SMPTE time)")
         seconds, events = 0.0, []
         for message in file:  # mido walks all tracks in order, times in seconds
             seconds += message.time
             event = None if message.is_meta else event_of(message, round(seconds * rate))
             if event is not None:
                 events.append(event)
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise BacklineError(f"cannot read {path} as MIDI: {error}") from error
+    except OSError as error:
+        raise BacklineError(f"cannot read {path} as MIDI: {error.strerror or error}") from error
+    except (
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        struct.error,
+        KeySignatureError,
+    ) as error:  # what mido raises on damaged files
+        raise BacklineError(f"cannot read {path} as MIDI: {error or 'it is cut off'}") from error
+    if events and events[-1].sample > LONGEST_SECONDS * rate:
+        raise BacklineError(f"{path} lasts {seconds / 3600:.0f} h; allowed: up to {LONGEST_SECONDS // 3600} h")
     if not any(isinstance(event, NoteOn) for event in events):
         raise BacklineError(f"{path} holds no note")
     return tuple(sorted(events, key=time_order))
@@ -68,12 +84,15 @@ def _on_ticks(events: Iterable[Event], rate: int) -> list[tuple[int, Event]]:
     """Return (tick, event) in order; a note lasts at least one tick, so that its end never precedes its start."""
     placed: list[tuple[int, Event]] = []
     started: dict[tuple[int, int], int] = {}
+    ended: dict[tuple[int, int], int] = {}
     for event in events:
         tick = max(0, round(event.sample * TICKS_PER_SECOND / rate))
-        if isinstance(event, NoteOn):
-            started[event.channel, event.pitch] = tick
+        if isinstance(event, NoteOn):  # not before the end of its predecessor, which may have been moved
+            key = event.channel, event.pitch
+            tick = started[key] = max(tick, ended.get(key, 0))
         elif isinstance(event, NoteOff):
-            tick = max(tick, started.get((event.channel, event.pitch), -1) + 1)
+            key = event.channel, event.pitch
+            tick = ended[key] = max(tick, started.get(key, -1) + 1)
         placed.append((tick, event))
     placed.sort(key=lambda pair: (pair[0], time_order(moved(pair[1], pair[0]))))
     assert all(a[0] <= b[0] for a, b in pairwise(placed))

@@ -41,6 +41,10 @@ class MidiOut:
         """How many notes sound at the port."""
         return self._ledger.sounding
 
+    def counts(self) -> dict[str, int]:
+        """Return what happened to the events so far."""
+        return {"notes": self.notes, "late_events": self.late, "lost_events": self.lost, "notes_ended": self.ended}
+
     def take(self, message: MidiMessage, now: int, bridge: int) -> None:
         """Queue what the engine sent; `now` is the first sample of this cycle."""
         event = from_bytes(message.due, message.status, message.data1, message.data2)
@@ -51,8 +55,8 @@ class MidiOut:
         if stale and isinstance(event, NoteOn):
             self.lost += 1
             return
-        # A due sample beyond the block that was just sent would hold up all that follows.
-        self._newest = max(self._newest, min(leaves, now + bridge))
+        # The block just sent ends within a bridge from now: a due sample beyond it would hold up all that follows.
+        self._newest = max(self._newest, min(leaves, now + 2 * bridge))
         if leaves < now:
             self.late += 1
         self._pending.append((self._newest, event))
@@ -67,10 +71,13 @@ class MidiOut:
                 self.notes += isinstance(admitted, NoteOn)
                 self._write(max(0, leaves - now), bytes(to_bytes(admitted)))
 
-    def end_all(self, now: int, heard_until: int) -> int:
-        """End every note now and forget what waits; of what was heard before `heard_until` no note starts any more."""
+    def end_all(self, now: int, heard_until: int = 0) -> int:
+        """End every note now, before anything else of the cycle is written, and forget what waits.
+
+        Of what was heard before `heard_until` no note starts any more: its answers may still be on their way.
+        """
         self._pending.clear()
-        self._deaf_before = heard_until
+        self._deaf_before = max(self._deaf_before, heard_until)
         ended = 0
         for off in self._ledger.end_all(now):
             self._write(0, bytes(to_bytes(off)))

@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pythonosc.osc_bundle import OscBundle, ParseError as BundleError
-from pythonosc.osc_message import OscMessage, ParseError as MessageError
+from pythonosc.osc_bundle import OscBundle
+from pythonosc.osc_bundle import ParseError as BundleError
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message import ParseError as MessageError
 
 LONGEST_DELAY_SECONDS = 60.0
 """A bundle further ahead than this is refused: nobody plans a command that far, and memory is not a diary."""
@@ -37,7 +39,16 @@ def read_packet(datagram: bytes, now: float | None = None) -> list[Command]:
         return list(_read(datagram, time.time() if now is None else now, 0.0, DEEPEST_BUNDLE))
     except PacketError:
         raise
-    except (BundleError, MessageError, ValueError, IndexError, TypeError, OverflowError, RecursionError, struct.error) as error:
+    except (
+        BundleError,
+        MessageError,
+        ValueError,
+        IndexError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        struct.error,
+    ) as error:
         raise PacketError(f"a packet of {len(datagram)} bytes is no OSC: {error}") from error
 
 

@@ -20,6 +20,7 @@ Address = tuple[str, int]
 Answer = Callable[..., None]
 Handler = Callable[[Command, Address, Answer], Awaitable[None]]
 MOST_SENDERS = 64
+LONGEST_TEXT = 1000  # of an answer: a refusal must fit a datagram whatever was sent
 MOST_WAITING = 256  # commands of one sender, and bundles of all, that wait at once
 
 
@@ -43,7 +44,9 @@ class OscServer(asyncio.DatagramProtocol):
         except (OSError, OverflowError) as error:
             connection.close()
             reason = getattr(error, "strerror", None) or error
-            raise BacklineError(f"cannot listen on {host} port {port}: {reason}; choose another with --port (0: any)") from error
+            raise BacklineError(
+                f"cannot listen on {host} port {port}: {reason}; choose another with --port (0: any)"
+            ) from error
         connection.setblocking(False)
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=connection)
         return int(connection.getsockname()[1])
@@ -110,9 +113,13 @@ class OscServer(asyncio.DatagramProtocol):
                 await self._handler(command, sender, lambda *a, **k: self.send(sender, *a, **k))
             except BacklineError as error:
                 self._refuse(sender, command.address, str(error))
+            except Exception as error:  # a bug of ours: this sender and all others are served on
+                log.exception("a bug in %s", command.address)
+                self._refuse(sender, command.address, f"a bug in Backline: {error!r}")
         del self._queues[sender]
 
     def _refuse(self, sender: Address, address: str, reason: str) -> None:
         self.refused += 1
         log.info("refused %s from %s: %s", address, sender, reason)
-        self.send(sender, "/backline/fail", address, reason)
+        if address not in ("/backline/fail", "/backline/done"):  # two servers would answer each other for ever
+            self.send(sender, "/backline/fail", address[:LONGEST_TEXT], reason[:LONGEST_TEXT])

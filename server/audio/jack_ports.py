@@ -1,0 +1,43 @@
+"""The ports of one client: what the model hears and plays decides which there are."""
+
+import json
+from dataclasses import dataclass
+from typing import Any  # Any: objects of JACK-Client, which has no types
+
+from plugin_bridge.client import BridgeClient, BridgeError
+
+NOTE_KINDS = frozenset(("notes", "drums", "roll"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Own ports of JACK-Client, None where the model has nothing to do with one."""
+
+    audio_in: Any
+    midi_in: Any
+    midi_out: Any
+    audio_out: Any
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Those that there are."""
+        return [port for port in (self.audio_in, self.midi_in) if port is not None]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Those that there are."""
+        return [port for port in (self.midi_out, self.audio_out) if port is not None]
+
+
+def register_ports(client: Any, bridge: BridgeClient, model: str) -> Ports:
+    """Give the client the ports that the server's word about `model` asks for. Raises BridgeError."""
+    row = json.loads(str(bridge.request("/backline/models")[0])).get(model, {})
+    if "problem" in row:
+        raise BridgeError(str(row["problem"]))
+    heard, played = set(row.get("in", ())), set(row.get("out", ()))
+    return Ports(
+        client.inports.register("audio_in") if "audio" in heard else None,
+        client.midi_inports.register("midi_in") if heard & NOTE_KINDS else None,
+        client.midi_outports.register("midi_out") if played & NOTE_KINDS else None,
+        client.outports.register("audio_out") if "audio" in played else None,
+    )
