@@ -1,0 +1,135 @@
+"""How often does this machine itself stand still? The scale that every latency here is to be read against.
+
+A process on each core sleeps a millisecond at a time, above all other priorities where it may (JACK has 70, an engine
+50), and notes every wake-up that came more than a millisecond late. What it then sees is the machine: a hypervisor that
+gave the core to somebody else, an interrupt, the kernel. Without real-time rights it also sees every program that had
+the core first, so that a gap is no excuse for ours; `scheduling` says which of the two it was. It costs about 2 % of a
+core. Other benchmarks run a Meter beside themselves and ask it which of their late ones lay in a gap.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from benchmarks.command import Options, run
+from benchmarks.record import ROOT, Row
+from server.realtime import lock_memory
+
+NAME, SECONDS = "hiccup", 10.0
+SLEEP_SECONDS = 0.001
+GAP_SECONDS = 0.001  # a wake-up this late is a gap; half a millisecond is usual on a busy machine
+PRIORITY = 80  # above JACK and the engines: what holds this up is no program of ours
+MOST_GAPS = 100_000
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a core did not come back. start, end: seconds of time.monotonic."""
+
+    core: int
+    start: float
+    end: float
+
+    @property
+    def milliseconds(self) -> float:
+        """How long it was."""
+        return 1000 * (self.end - self.start)
+
+
+class Meter:
+    """The machine's gaps while something else is measured; a context manager. Read `gaps` after it."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self.scheduling = ""
+        self.seconds = 0.0
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Meter":
+        self._began = time.monotonic()
+        for core in sorted(os.sched_getaffinity(0)):
+            command = [sys.executable, "-P", "-c", f"from benchmarks.hiccup import watch; watch({core})"]
+            self._processes.append(
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+            )
+        for process in self._processes:
+            assert process.stdout is not None
+            self.scheduling = process.stdout.readline().strip()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.seconds = time.monotonic() - self._began
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                text, _ = process.communicate(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                text, _ = process.communicate()
+            self.gaps += [Gap(*values) for values in json.loads(text or "[]")]
+        self.gaps.sort(key=lambda gap: gap.end)
+
+    def held_up(self, moment: float, reach: float) -> bool:
+        """Whether a gap lies within the `reach` seconds before `moment` on the monotonic clock."""
+        return any(gap.end >= moment - reach and gap.start <= moment for gap in self.gaps)
+
+    def figures(self) -> Row:
+        """Return how many there were and how long they lasted."""
+        lengths = [gap.milliseconds for gap in self.gaps]
+        return {
+            "gaps_a_minute": round(60 * len(lengths) / self.seconds, 1),
+            "longest_gap_ms": round(max(lengths, default=0.0), 2),
+        }
+
+
+def watch(core: int) -> None:
+    """Watch one core until SIGTERM, then print the gaps as JSON: [core, start, end] each. Runs in a Meter's process."""
+    os.sched_setaffinity(0, {core})
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    lock_memory()
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        print("fifo", flush=True)
+    except OSError:
+        print("normal", flush=True)
+    gaps: list[tuple[int, float, float]] = []
+    while not ended and len(gaps) < MOST_GAPS:
+        due = time.monotonic() + SLEEP_SECONDS
+        time.sleep(SLEEP_SECONDS)
+        now = time.monotonic()
+        if now - due > GAP_SECONDS:
+            gaps.append((core, round(due, 6), round(now, 6)))
+    print(json.dumps(gaps), flush=True)
+
+
+def measure(options: Options) -> list[Row]:
+    """Return a row per core of what the machine does by itself, and one of all."""
+    with Meter() as meter:
+        time.sleep(options.seconds)
+    rows: list[Row] = []
+    for core in sorted({gap.core for gap in meter.gaps}):
+        lengths = sorted(gap.milliseconds for gap in meter.gaps if gap.core == core)
+        rows.append(
+            {
+                "case": f"core {core}",
+                "gaps": len(lengths),
+                "p50_gap_ms": round(lengths[len(lengths) // 2], 2),
+                "longest_gap_ms": round(lengths[-1], 2),
+            }
+        )
+    rows.append({"case": "all cores", **meter.figures()})
+    return [row | {"scheduling": meter.scheduling, "seconds": round(meter.seconds, 1)} for row in rows]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(NAME, measure, SECONDS))

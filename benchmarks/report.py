@@ -1,0 +1,113 @@
+"""The README's tables and picture, made from the newest rows of benchmarks/results.
+
+PYTHONPATH=. python benchmarks/report.py             prints the tables as markdown
+PYTHONPATH=. python benchmarks/report.py --picture   also draws benchmarks/results/latency.png (needs matplotlib)
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.record import RESULTS, Row, newest, read_rows
+
+SPREAD = "p50_us p95_us p99_us p99.9_us max_us"
+COLUMNS = {
+    "step_time": ("One step of a model", f"count first_us {SPREAD} budget_share"),
+    "step_time_gpu": ("One step on a GPU", f"count first_us {SPREAD} budget_share difference"),
+    "spine_overhead": ("The server without a model, 256 samples at 48 kHz", f"count {SPREAD} hop_p50_us"),
+    "osc_round_trip": ("Round trips over the wire", f"count {SPREAD}"),
+    "host_to_event": (
+        "From the host's audio to the note",
+        f"latency_samples notes wrong late_events {SPREAD} block_us",
+    ),
+    "streams": ("Streams at once in one engine", f"count {SPREAD} processor_share late_events stale_samples"),
+    "memory": ("Memory", "resident_mb own_mb per_stream_mb growth_mb"),
+    "jack_latency": (
+        "Through JACK, with the bundled take",
+        "callbacks callback_p50_us callback_p99_us late_blocks late_events xruns xruns_in_gaps period_us",
+    ),
+    "hiccup": ("The machine's own gaps", "gaps p50_gap_ms longest_gap_ms gaps_a_minute"),
+    "startup": ("Starting, and an engine's death", "count first_ms p50_ms max_ms"),
+}
+"""Benchmark -> its title and the figures shown, in this order."""
+
+DRAWN = ("spine_overhead", "osc_round_trip", "host_to_event", "streams")
+SHOWN = SPREAD.split()
+
+
+def tables(folder: Path = RESULTS) -> str:
+    """Return a markdown section per benchmark that has rows, each with the machine, the date and the command."""
+    rows = newest(read_rows(folder)) if folder.is_dir() else []
+    sections = [_section(name, [row for row in rows if row["benchmark"] == name]) for name in COLUMNS]
+    return "\n".join(section for section in sections if section)
+
+
+def draw(path: Path, folder: Path = RESULTS) -> None:
+    """Draw how the percentiles of streams and round trips spread, on a logarithmic scale, into an image at `path`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [row for row in newest(read_rows(folder)) if row["benchmark"] in DRAWN and "p50_us" in row]
+    rows = [row for row in rows if not row["case"].startswith("part")]
+    figure, axes = pyplot.subplots(figsize=(9, 0.28 * len(rows) + 1.5))
+    for line, row in enumerate(reversed(rows)):
+        values = [row[name] for name in SHOWN]
+        axes.plot(values, [line] * len(values), color="0.7", zorder=1)
+        axes.scatter(values, [line] * len(values), c=range(len(values)), cmap="viridis", s=18, zorder=2)
+    axes.set_yticks(range(len(rows)), [f"{r['benchmark']}: {r['case']}" for r in reversed(rows)], fontsize=7)
+    axes.set_xscale("log")
+    axes.set_xlabel(f"microseconds: {', '.join(name.removesuffix('_us') for name in SHOWN)} from left to right")
+    axes.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="The README's tables from the newest results.")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
+    parser.add_argument("--picture", type=Path, nargs="?", const=RESULTS / "latency.png", metavar="FILE")
+    chosen = parser.parse_args(words)
+    print(tables(chosen.results))
+    if chosen.picture is not None:
+        draw(chosen.picture, chosen.results)
+    return 0
+
+
+def _section(name: str, rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    title, wanted = COLUMNS[name]
+    columns = [column for column in wanted.split() if any(column in row for row in rows)]
+    lines = [f"### {title}", "", f"`{_command(name)}`, {_circumstances(rows[-1])}", ""]
+    lines += ["| case | " + " | ".join(column.replace("_", " ") for column in columns) + " |"]
+    lines += ["|---|" + "---:|" * len(columns)]
+    for row in rows:
+        lines.append(f"| {row['case']} | " + " | ".join(_cell(row.get(column, "")) for column in columns) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _command(name: str) -> str:
+    return "make bench-gpu" if name == "step_time_gpu" else f"backline bench {name}"
+
+
+def _circumstances(row: Row) -> str:
+    machine, versions = row["machine"], row["versions"]
+    rights = "real-time rights" if machine["real_time_rights"] else "no real-time rights"
+    commit = row["commit"][:9] + (" with changes" if row["dirty"] else "")
+    hardware = f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, {rights}"
+    circumstances = f"load average {machine['load_average']}, Python {versions['python']}, {row['date'][:10]}"
+    return f"{hardware}, {circumstances}, commit {commit}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:g}"
+    return str(value)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
