@@ -67,9 +67,10 @@ class Parameter:
     def parse(self, value: object) -> float | str:
         """Return `value` as this parameter's type. Raises ManifestError with what is allowed."""
         if self.choices:
-            if str(value) not in self.choices:
-                raise ManifestError(f"{self.name} is '{value}'; allowed: {', '.join(self.choices)}")
-            return str(value)
+            for choice in self.choices:
+                if str(value) == choice or _same_number(value, choice):
+                    return choice
+            raise ManifestError(f"{self.name} is '{value}'; allowed: {', '.join(self.choices)}")
         try:
             number = float(str(value))
         except ValueError:
@@ -139,6 +140,14 @@ class Manifest:
     def to_json(self) -> str:
         """Return the manifest as compact JSON text."""
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+
+
+def _same_number(value: object, choice: str) -> bool:
+    """Whether a value is a choice written another way: 16.0 for 16."""
+    try:
+        return float(str(value)) == float(choice)
+    except ValueError:
+        return False
 
 
 def parse_manifest(text: str) -> Manifest:

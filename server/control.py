@@ -20,7 +20,7 @@ from server.service import ModelService, OpenStream
 
 log = logging.getLogger(__name__)
 MOST_STREAMS_IN_ALL = 64
-IDLE_CLOSE_SECONDS = 60.0
+IDLE_CLOSE_SECONDS = 300.0  # a host may be stopped for minutes; a crashed one must not hold its place for ever
 MOST_LISTENERS = 64
 MOST_SWAPS = 3  # told with each stream: 64 streams and their swaps fit a datagram
 TAGS = {entry.address: entry.tags for entry in TABLE if entry.direction == "command"}

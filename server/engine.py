@@ -130,6 +130,7 @@ class Engine:
         if pace not in ("realtime", "free"):
             raise BacklineError(f"pace is '{pace}'; allowed: realtime, free")
         slot.clear(stream)
+        slot.heard(0, time.monotonic_ns(), 0)  # a client that never sends is gone too, one day
         try:
             opened = open_stream(self._model, chosen, rate, self._provider, NoteLedger(slot.sounding))
         except BacklineError:

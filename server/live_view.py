@@ -6,6 +6,8 @@ In a terminal it is a piano roll that moves; elsewhere it is a line a note, so t
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -115,10 +117,9 @@ class LiveView:
             label = pitch_name(pitch) if pitch % 12 == 0 or pitch in sounding else ""
             roll.append(f"{label:>4} ", style="bold white" if pitch in sounding else "grey50")
             roll.append("▌" if pitch in sounding else "│", style="bold yellow1" if pitch in sounding else "grey35")
-            background = "on grey7" if black else ""
-            for column in range(columns):
-                sign, shade = cells.get((pitch, column), (" ", "grey15"))
-                roll.append(sign, style=f"{shade} {background}".strip())
+            row = [cells.get((pitch, column), (" ", "white")) for column in range(columns)]
+            for shade, run in groupby(row, key=itemgetter(1)):  # a span a run: 20 times fewer than one a cell
+                roll.append("".join(sign for sign, _ in run), style=f"{shade} on grey7" if black else shade)
             roll.append("\n")
         return roll
 
