@@ -1,13 +1,12 @@
 """A server of one's own: started as a child, known by the line it prints, ended with the block that needed it."""
 
-import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from server.child_process import start_python
 from server.commands.serve import READY
 from server.errors import BacklineError
 
@@ -17,20 +16,9 @@ START_SECONDS = 15.0
 @contextmanager
 def own_server(options: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     """Start `backline serve` on a free port and yield (host, port); end it afterwards. Raises BacklineError."""
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        "import sys; from server.cli import main; sys.exit(main())",
-        "serve",
-        "--port",
-        "0",
-        *options,
-    ]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, text=True, start_new_session=True
-    )
+    process: subprocess.Popen[str] = start_python(
+        "import sys; from server.cli import main; sys.exit(main())", "serve", "--port", "0", "--held", *options,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     try:
         yield _address(process)
     finally:
@@ -40,8 +28,9 @@ def own_server(options: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def _address(process: "subprocess.Popen[str]") -> tuple[str, int]:

@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any  # Any: answers are JSON
 
+from server.child_process import start_python
 from server.errors import BacklineError
 from server.shared_page import SharedPage
 
@@ -52,14 +51,10 @@ class Worker:
             "commands": theirs.fileno(),
             "page": page.descriptor,
         }
-        # -P: the folder one happens to stand in must not shadow our packages, whose names are general.
-        command = [sys.executable, "-P", "-c", "from server.engine import main; main()", json.dumps(settings)]
         try:
-            process = subprocess.Popen(
-                command, pass_fds=(data.fileno(), theirs.fileno(), page.descriptor), stdin=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-                start_new_session=True,  # Ctrl-C at the terminal reaches the control process, which ends its engines in order
-            )  # fmt: skip
+            process = start_python(
+                "from server.engine import main; main()", json.dumps(settings),
+                pass_fds=(data.fileno(), theirs.fileno(), page.descriptor), stdin=subprocess.DEVNULL)  # fmt: skip
         except OSError as error:
             ours.close()
             raise BacklineError(f"cannot start an engine of {model.stem}: {error.strerror}") from error

@@ -7,7 +7,6 @@ client ends with a signal, with either server, or, where it is `held`, with whoe
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any  # Any: JSON, and objects of JACK-Client, which has no ty
 
 from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import DEFAULT_PORT
+from server.child_process import start_python
 from server.errors import BacklineError
 
 Connections = Sequence[Sequence[str]]
@@ -43,14 +43,9 @@ class JackSettings:
 
 def spawn(settings: JackSettings) -> "subprocess.Popen[str]":
     """Start a client process. It prints a JSON line once it is active and one at its end, problems on standard error."""
-    # -P: the folder one happens to stand in must not shadow our packages, whose names are general.
-    command = [sys.executable, "-P", "-c", "from server.audio.jack import main; main()", json.dumps(asdict(settings))]
-    return subprocess.Popen(
-        command, text=True, stdin=subprocess.PIPE if settings.held else subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        start_new_session=True,  # Ctrl-C at the terminal reaches who started it, who ends it in order
-    )  # fmt: skip
+    return start_python(
+        "from server.audio.jack import main; main()", json.dumps(asdict(settings)), text=True,
+        stdin=subprocess.PIPE if settings.held else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
 
 def play_jack(host: str, port: int, model: str, settings: Mapping[str, str | float], connect: Connections = ()) -> int:

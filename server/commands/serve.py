@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import signal
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder with more models")
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument("--held", action="store_true", help="end when standard input closes, with whoever started this")
     parser.add_argument("--verbose", action="store_true", help="tell what happens")
 
 
@@ -40,15 +42,18 @@ def main(arguments: argparse.Namespace) -> int:
             logging.warning("listening at %s: anyone who reaches this address can use the server", arguments.host)
     except ValueError as error:
         raise BacklineError(f"host is '{arguments.host}'; it takes an IPv4 address, for instance 127.0.0.1") from error
-    asyncio.run(_serve(ServerConfig(arguments.host, arguments.port, arguments.models, arguments.provider)))
+    config = ServerConfig(arguments.host, arguments.port, arguments.models, arguments.provider)
+    asyncio.run(_serve(config, arguments.held))
     return 0
 
 
-async def _serve(config: ServerConfig) -> None:
+async def _serve(config: ServerConfig, held: bool) -> None:
     control = Control(config)
     port = await control.start()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, control.end)
+    if held:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), control.end)  # nobody writes: readable means closed
     print(f"{READY}{config.host}:{port}", flush=True)
     try:
         await control.wait()

@@ -1,1 +1,1 @@
-"""MIDI at the edge: events to and from standard MIDI files (`file`); bytes on the wire are plugin_bridge.protocol's."""
+"""MIDI at the edge: `file` reads and writes clips, `message` turns events into bytes, `jack` places them in a port."""

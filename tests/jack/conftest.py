@@ -47,6 +47,10 @@ class Lines:
         assert process.stdout is not None
         self._descriptor, self._rest = process.stdout.fileno(), b""
 
+    def waits(self, seconds: float) -> bool:
+        """Whether there is something to read, or is within `seconds`."""
+        return bool(self._rest or select.select([self._descriptor], [], [], seconds)[0])
+
     def line(self, seconds: float = START_SECONDS) -> str:
         """Return the next line; fail where none comes in time."""
         deadline = time.monotonic() + seconds

@@ -42,9 +42,13 @@ def sounding(
 
 
 def strike(holding: Any, running: Any) -> None:
-    """Let a note begin and wait until it is heard."""
-    holding.strike = True
-    assert running.until(lambda line: "midi" in line)["midi"][1] == 0x90
+    """Let a note begin and wait until it is heard; again where the recorder lost the cycle that held it."""
+    for _ in range(3):
+        holding.strike = True
+        if running.waits(5.0):
+            running.until(lambda line: "midi" in line and line["midi"][1] == 0x90)
+            return
+    pytest.fail("no note was heard")
 
 
 def heard_off(running: Any) -> None:
