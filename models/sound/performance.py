@@ -48,8 +48,11 @@ def excerpt(performance: Performance, start_seconds: float, seconds: float) -> P
     return Performance(kept, spans[spans[:, 1] > spans[:, 0]])
 
 
-def vary(performance: Performance, rng: np.random.Generator, *, mechanical: bool) -> Performance:
-    """Transpose, change tempo and touch; a `mechanical` source also gets human timing, accents and a pedal.
+def vary(
+    performance: Performance, rng: np.random.Generator, *, mechanical: bool, transposition: tuple[int, int] = (-6, 6)
+) -> Performance:
+    """Transpose (by semitones, both ends included), change tempo and touch; a `mechanical` source also
+    gets human timing, accents and a pedal.
 
     Pitches moved off the keyboard are dropped.
     """
@@ -57,7 +60,7 @@ def vary(performance: Performance, rng: np.random.Generator, *, mechanical: bool
     pace = np.exp(rng.uniform(np.log(0.8), np.log(1.25)))
     notes[:, :2] *= pace
     pedal *= pace
-    notes[:, 2] += rng.integers(-6, 7)
+    notes[:, 2] += rng.integers(transposition[0], transposition[1] + 1)
     if mechanical:
         notes[:, 0] += rng.normal(0, 0.012, len(notes))
         notes[:, 1] = notes[:, 0] + np.maximum(

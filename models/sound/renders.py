@@ -29,7 +29,7 @@ class RenderPlan:
     """What a cache is made from.
 
     giantmidi, pop909: MIDI files; fonts: sound fonts; salamander: folder of single notes, or None to leave the sampler
-    out. `salamander_share` and `pianos_only` say which instruments play.
+    out. `salamander_share` and `pianos_only` say which instruments play; `transposition` moves pieces by semitones.
     """
 
     giantmidi: tuple[Path, ...]
@@ -41,6 +41,7 @@ class RenderPlan:
     salamander_share: float = 0.55
     exercise_share: float = 0.2
     pianos_only: bool = False
+    transposition: tuple[int, int] = (-6, 6)
 
 
 def make_renders(plan: RenderPlan, folder: Path, indices: range, processes: int) -> Iterator[Path]:
@@ -92,7 +93,7 @@ def _choose_performance(plan: RenderPlan, rng: np.random.Generator) -> Performan
     paths = plan.giantmidi if expressive else plan.pop909
     path = paths[int(rng.integers(len(paths)))]
     tracks = None if expressive or rng.random() < 0.3 else ("PIANO",)
-    whole = vary(read_performance(path, tracks), rng, mechanical=not expressive)
+    whole = vary(read_performance(path, tracks), rng, mechanical=not expressive, transposition=plan.transposition)
     end = whole.notes[:, 1].max(initial=0)
     return excerpt(whole, float(rng.uniform(0, max(0.0, end - plan.seconds))), plan.seconds)
 

@@ -20,6 +20,7 @@ class TranscriberConfig:
     look_ahead_hops: head k decides `look_ahead_hops[k]` hops after the frame it speaks about has begun to be heard.
     harmonics: multiples of a pitch's frequency at which its evidence is gathered.
     memory_delays: hops ago at which the heads read again what the trunk said then.
+    low_pitches: the lowest keys, whose partials lie sharp of the harmonics, weigh them in a way of their own.
     intervals: semitones between a pitch and the neighbours it hears.
     """
 
@@ -30,7 +31,8 @@ class TranscriberConfig:
     bins_per_semitone: int = 3
     bins: int = 294  # A0 to 7.9 kHz
     look_ahead_hops: tuple[int, ...] = (0, 1, 2, 3, 5, 10)
-    harmonics: tuple[float, ...] = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
+    harmonics: tuple[float, ...] = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24)
+    low_pitches: int = 24
     spectral_channels: int = 16
     spectral_frames: int = 3
     harmonic_channels: int = 64

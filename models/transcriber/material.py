@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 SEGMENT_HOPS = 500  # 8 s
 NOTHING_SHARE = 0.05  # of the segments in which nobody plays
 VALIDATION_RENDERS = 24
+LOW_SHARE = 0.25  # of the renders: pieces moved down, since they hold few notes of the lowest two octaves
+LOW_TRANSPOSITION = (-24, -8)  # semitones
 PIANO_FONTS = ("FluidR3_GM.sf2", "MuseScore_General_Lite.sf3")
 FONT_FOLDERS = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"))
 
@@ -50,13 +53,18 @@ def prepare_renders(data: Path, output: Path, seed: int, hours: float, processes
         exercise_share=0.08,
         pianos_only=True,
     )
+    low = replace(training, seed=seed + 2, exercise_share=0.0, transposition=LOW_TRANSPOSITION)
     folders = output / "renders" / "training", output / "renders" / "validation"
-    for plan, folder, count in zip(
-        (training, validation), folders, (round(hours * 3600 / training.seconds), VALIDATION_RENDERS), strict=True
+    count = round(hours * 3600 / training.seconds)
+    first_low = round(count * (1 - LOW_SHARE))
+    for plan, folder, indices in (
+        (validation, folders[1], range(VALIDATION_RENDERS)),
+        (training, folders[0], range(first_low)),
+        (low, folders[0], range(first_low, count)),
     ):
-        for number, _ in enumerate(make_renders(plan, folder, range(count), processes)):
+        for number, _ in enumerate(make_renders(plan, folder, indices, processes)):
             if number % 50 == 0:
-                logger.info("rendered %d of at most %d into %s", number + 1, count, folder)
+                logger.info("rendered %d of at most %d into %s", number + 1, len(indices), folder)
     return folders
 
 

@@ -36,6 +36,7 @@ class TranscriberNetwork(nn.Module):
         self.spectral_in = nn.Conv2d(len(config.windows), spectral, (config.spectral_frames, 5), padding=(0, 2))
         self.spectral = nn.Conv2d(spectral, spectral, (1, 5), padding=(0, 2))
         self.harmonic = nn.Linear(spectral * len(config.harmonics), config.harmonic_channels)
+        self.harmonic_low = nn.Linear(spectral * len(config.harmonics), config.harmonic_channels, bias=False)
         self.pitch_bias = nn.Parameter(torch.zeros(PITCHES, config.harmonic_channels))
         self.time_conv = CausalConvolution(config.harmonic_channels, channels, 3)
         self.mixing0 = IntervalMixing(channels, config.narrow_channels, channels, config.intervals)
@@ -81,7 +82,7 @@ class TranscriberNetwork(nn.Module):
         gathered = torch.cat(
             [padded[:, :, start : start + stride * (PITCHES - 1) + 1 : stride] for start in self._starts], -1
         )
-        hidden = torch.relu(self.harmonic(gathered) + self.pitch_bias)  # (batch, frames, pitches, channels)
+        hidden = torch.relu(self._weigh_harmonics(gathered))  # (batch, frames, pitches, channels)
         timed = torch.relu(self.time_conv(hidden))
         first = self.recurrence0(torch.relu(self.mixing0(timed)))
         second = self.recurrence1(torch.relu(self.mixing1(first)))
@@ -109,7 +110,7 @@ class TranscriberNetwork(nn.Module):
         padded = functional.pad(hidden, (0, 0, self._below, self._above))
         width = self.config.spectral_channels * len(self.config.harmonics)
         gathered = torch.index_select(padded, 1, self.harmonic_places).reshape(-1, PITCHES, width)
-        hidden = torch.relu(self.harmonic(gathered) + self.pitch_bias)
+        hidden = torch.relu(self._weigh_harmonics(gathered))
         timed, time_conv = self.time_conv.step(hidden, state["time_conv"])
         timed = torch.relu(timed)
         first, recurrence0 = self.recurrence0.step(torch.relu(self.mixing0(timed)), state["recurrence0"])
@@ -126,6 +127,12 @@ class TranscriberNetwork(nn.Module):
             "memory": memory,
         }
         return {name: self._bounded(name, value) for name, value in outputs.items()}, new_state
+
+    def _weigh_harmonics(self, gathered: Tensor) -> Tensor:
+        """(…, pitches, channels * harmonics) -> (…, pitches, channels)."""
+        low = self.harmonic_low(gathered[..., : self.config.low_pitches, :])
+        low = functional.pad(low, (0, 0, 0, PITCHES - self.config.low_pitches))
+        return self.harmonic(gathered) + low + self.pitch_bias
 
     def _read_heads(self, trunk: Tensor, remembered: Tensor) -> dict[str, Tensor]:
         """(…, pitches, channels), now and as remembered -> each output (…, heads, pitches)."""

@@ -39,7 +39,7 @@ def train(
     *,
     minutes: float,
     seed: int = 1,
-    hours_of_audio: float = 12.0,
+    hours_of_audio: float = 16.0,
     validate_every_minutes: float = 10.0,
     learning_rate: float = 1.5e-3,
     threads: int = 1,

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from models.latency import declare_latency
 from models.manifest import Manifest
@@ -27,21 +27,25 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = Table(
-        "model", "in -> out", "rate, hop", f"latency at {HOST_RATE} Hz, by head", "size", "quality", "licence"
-    )
+    console = Console()
     for name, row in rows.items():
-        if "problem" in row:
-            table.add_row(name, str(row["problem"]))
-            continue
-        heads = "\n".join(
-            f"{h['look_ahead_ms']:g} ms head: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"]
-        )
-        quality = "\n".join(f"{k} {v:g}" for k, v in row["quality"].items())
-        table.add_row(name, f"{' '.join(row['in'])} -> {' '.join(row['out'])}", f"{row['sample_rate']}, {row['hop']}", heads,
-                      f"{row['bytes'] / 1e6:.2f} MB", quality, row["licence"])  # fmt: skip
-    Console().print(table)
+        console.print(f"[bold]{name}[/bold]  {escape(_text(row))}", highlight=False)
     return 0
+
+
+def _text(row: dict) -> str:  # type: ignore[type-arg]  # JSON
+    """Return a model's row as lines for people."""
+    if "problem" in row:
+        return f"cannot be served: {row['problem']}"
+    heads = ", ".join(f"{h['look_ahead_ms']:g}: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"])
+    lines = [
+        row["title"],
+        f"{' '.join(row['in'])} -> {' '.join(row['out'])}, {row['sample_rate']} Hz, hop {row['hop']}, {row['bytes'] / 1e6:.2f} MB",
+        f"latency in samples at {HOST_RATE} Hz, by look-ahead in ms: {heads}",
+        *([f"measured: {', '.join(f'{k} {v:g}' for k, v in row['quality'].items())}"] if row["quality"] else []),
+        f"licence: {row['licence']}",
+    ]
+    return "\n    ".join(lines)
 
 
 def _described(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  # JSON
