@@ -51,6 +51,10 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.input == "jack":
         from server.audio.jack import play_jack
 
+        if arguments.output not in (None, "jack") or arguments.log or arguments.report:
+            raise BacklineError(
+                "with --input jack, notes go to the JACK port midi_out; leave --output, --log and --report out"
+            )
         with _server(arguments) as (host, port):
             return play_jack(host, port, arguments.model, settings)
     path = TAKES / "take.ogg" if arguments.input == "take" else Path(arguments.input)
@@ -114,7 +118,11 @@ def _listen(
         return f"a block answered in {sorted(recent)[len(recent) // 2]:.0f} us of {budget_us:.0f}" if recent else ""
 
     with LiveView(title, rate, console, plain) as view:
-        return player.play(view.event, lambda: view.tick(player.position / rate, load()))
+        try:
+            return player.play(view.event, lambda: view.tick(player.position / rate, load()))
+        except KeyboardInterrupt:  # what was heard so far is kept
+            player.result.take.end(player.position, player.position)
+            return player.result
 
 
 def _report(
