@@ -234,6 +234,7 @@ def take() -> Iterator[Callable[..., Lines]]:
         frames: int,
         notes: Sequence[int] = (),
         audio: bool = True,
+        sound: Path | None = None,
     ) -> Lines:
         connect = [("play:out", f"{name}:audio_in"), (f"{name}:midi_out", "record:midi")]
         if audio:
@@ -244,6 +245,7 @@ def take() -> Iterator[Callable[..., Lines]]:
             "impulses": list(impulses),
             "notes": list(notes),
             "frames": frames,
+            "sound": str(sound) if sound else None,
         }
         process = subprocess.Popen([sys.executable, str(HERE / "take_client.py"), json.dumps(arguments)], text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip

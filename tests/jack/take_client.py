@@ -3,7 +3,8 @@
 The player's port gives impulses at known frames; the recorder's ports take MIDI and audio. They are two clients, so that
 player -> backline -> recorder is a line and not a ring: JACK breaks a ring open with a period of delay. Both stamp with
 the frame clock of the cycle. One JSON argument: server_name, connect (pairs; `play:out`, `record:midi`, `record:audio`,
-`record:notes` stand for the own ports), frames, impulses (frames after the start), notes (the same, as MIDI out).
+`record:notes` stand for the own ports), frames, impulses (frames after the start), notes (the same, as MIDI out), sound (a .npy file of
+float32 samples that is played from the start).
 
 Lines on standard input: play, stop, locate N, start (the take begins), fast (it begins in freewheel mode), end. Lines
 on standard output are JSON: {"ready": true}, {"midi": [frame, status, data1, data2]} as it comes, and the whole take
@@ -26,12 +27,14 @@ LONGEST_SECONDS = 60.0
 class Player:
     """Impulses and notes at frames counted from the start."""
 
-    def __init__(self, server_name: str, impulses: list[int], notes: list[int]) -> None:
+    def __init__(self, server_name: str, impulses: list[int], notes: list[int], sound: str | None) -> None:
         self.client = jack.Client("play", no_start_server=True, servername=server_name)
         self._out = self.client.outports.register("out")
         self._notes_out = self.client.midi_outports.register("notes")
         self._impulses, self._notes = impulses, notes
+        self._sound = np.load(sound) if sound else np.zeros(0, np.float32)
         self.impulses_at, self.notes_at = array("q"), array("q")
+        self.began_at = -1
         self.started = self.fast = False
         self.position = 0
         self.jumps = Jumps()
@@ -45,6 +48,10 @@ class Player:
         self.jumps.see(now, frames)
         if not self.started:
             return
+        if self.began_at < 0:
+            self.began_at = now
+        heard = self._sound[self.position : self.position + frames]
+        out[: heard.size] = heard
         for sample in self._impulses:
             if self.position <= sample < self.position + frames:
                 out[sample - self.position] = 0.8
@@ -104,7 +111,7 @@ class Jumps:
 def main() -> None:
     """Play, record, obey, and tell."""
     arguments = json.loads(sys.argv[1])
-    player = Player(arguments["server_name"], arguments["impulses"], arguments.get("notes", []))
+    player = Player(arguments["server_name"], arguments["impulses"], arguments.get("notes", []), arguments.get("sound"))
     recorder = Recorder(arguments["server_name"])
     own = {"play:out": f"{player.client.name}:out", "play:notes": f"{player.client.name}:notes",
            "record:midi": f"{recorder.client.name}:midi", "record:audio": f"{recorder.client.name}:audio"}  # fmt: skip
@@ -130,7 +137,7 @@ def main() -> None:
         client.deactivate()
         client.close()
     tell({"impulses_at": list(player.impulses_at), "notes_at": list(player.notes_at), "midi": recorder.midi,
-          "audio_at": list(recorder.audio_at), "jumps": jumps, "xruns": recorder.xruns})  # fmt: skip
+          "audio_at": list(recorder.audio_at), "began_at": player.began_at, "jumps": jumps, "xruns": recorder.xruns})  # fmt: skip
 
 
 def obey(player: Player, word: str, value: str) -> None:
