@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from models.transcriber.config import LOWEST_PITCH
+from models.transcriber.decode import LOW_HOPS, SHORTEST_GAP
 from models.transcriber.network import TranscriberNetwork
 
 ONSET_THRESHOLDS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
-FRAME_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
-REFRACTORY_FRAMES = 3  # 48 ms: the shortest time between two notes of a key
-LOW_FRAMES = 2  # frames below the threshold that end a note
+FRAME_THRESHOLDS = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75)
 TOLERANCE_SECONDS = 0.05
 LATEST_SECONDS = 0.075  # after the onset, for a live note to count
 
@@ -47,7 +46,7 @@ def decode_onsets(
     rows = []
     last_pitch, last_frame = -1, 0
     for column, frame in np.argwhere(crossing.T):
-        if column == last_pitch and frame - last_frame < REFRACTORY_FRAMES:
+        if column == last_pitch and frame - last_frame < SHORTEST_GAP:
             continue
         last_pitch, last_frame = column, frame
         onset = (frame - look_ahead + outputs["shift"][frame, head, column]) * hop_seconds
@@ -76,12 +75,12 @@ def decode_notes(
     notes = np.zeros((len(onsets), 4))
     low = outputs["frame"][:, head] < frame_threshold
     ending = low.copy()
-    for delay in range(1, LOW_FRAMES):
+    for delay in range(1, LOW_HOPS):
         ending[delay:] &= low[:-delay]
     for index, (onset, _, pitch, velocity, frame) in enumerate(onsets):
         first = int(frame) + 2
         after = np.flatnonzero(ending[first:, int(pitch) - LOWEST_PITCH])
-        last = first + int(after[0]) - LOW_FRAMES + 1 if len(after) else len(low)
+        last = first + int(after[0]) - LOW_HOPS + 1 if len(after) else len(low)
         offset = (last - look_ahead) * hop_seconds
         if index + 1 < len(onsets) and onsets[index + 1, 2] == pitch:
             offset = min(offset, onsets[index + 1, 0])

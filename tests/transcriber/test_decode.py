@@ -1,5 +1,7 @@
 """The note tracker on activations made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,8 +16,8 @@ SETTINGS = DecodeSettings(onset_threshold=0.5, frame_threshold=0.3)
 class Player:
     """Feeds a tracker with activations of one pitch, hop by hop."""
 
-    def __init__(self) -> None:
-        self.tracker = NoteTracker(SETTINGS)
+    def __init__(self, settings: DecodeSettings = SETTINGS) -> None:
+        self.tracker = NoteTracker(settings)
         self.events: list[Event] = []
         self._hop = 0
 
@@ -33,16 +35,26 @@ class Player:
         return new
 
 
-def test_a_note_starts_where_the_shift_says_and_ends_after_two_low_frames() -> None:
+def test_a_note_starts_where_the_shift_says_and_ends_at_the_first_low_frame() -> None:
     player = Player()
     player.hop()
     player.hop(onset=0.9, frame=0.9, velocity=100 / 127, shift=0.25)
     for _ in range(10):
         player.hop(frame=0.9)
-    assert player.hop() == []
     ended = player.hop()
     assert player.events[0] == NoteOn(1.25, PITCH, 100)
-    assert ended == [NoteOff(13.0, PITCH)]
+    assert ended == [NoteOff(12.0, PITCH)]
+
+
+def test_a_decoder_may_wait_for_more_low_frames() -> None:
+    player = Player(replace(SETTINGS, low_hops=2))
+    player.hop(onset=0.9, frame=0.9)
+    for _ in range(3):
+        player.hop(frame=0.9)
+    assert player.hop() == []
+    assert player.hop(frame=0.9) == []
+    player.hop()
+    assert player.hop() == [NoteOff(7.0, PITCH)]
 
 
 def test_an_onset_that_stays_high_is_one_note() -> None:
