@@ -21,12 +21,18 @@ def export_probe(checkpoint: Path | None, path: Path) -> float:
 
 def export_transcriber(checkpoint: Path | None, path: Path) -> float:
     """Write a transcriber with the thresholds and figures of its checkpoint's card."""
+    from safetensors import SafetensorError
+
     from models.transcriber.manifest import DEFAULT_LOOK_AHEAD_MS, transcriber_manifest
     from models.transcriber.network import load_network, read_card
 
     if checkpoint is None or not checkpoint.exists():
         raise ExportError(f"there is no checkpoint {checkpoint}; `backline train transcriber` makes one")
-    network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
+    try:
+        network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ExportError(f"{checkpoint} is no checkpoint of this transcriber: {reason}") from error
     config = network.config
     default = [1000 * hops * config.hop / config.sample_rate for hops in config.look_ahead_hops].index(
         DEFAULT_LOOK_AHEAD_MS

@@ -50,6 +50,8 @@ def make_renders(plan: RenderPlan, folder: Path, indices: range, processes: int)
     missing = [index for index in indices if not render_path(folder, index).exists()]
     if not missing:
         return
+    if plan.exercise_share < 1 and not (plan.giantmidi and plan.pop909):
+        raise FileNotFoundError("there are no MIDI files to play: renders need pieces of GiantMIDI-Piano and of POP909")
     piano = SampledPiano(plan.salamander, SAMPLE_RATE) if plan.salamander else None
     # threads share the sampled notes (0.4 GB); FluidSynth is a process of its own and NumPy lets go of the lock
     with ThreadPoolExecutor(processes) as pool:

@@ -93,6 +93,8 @@ def _load_recordings(folder: Path) -> tuple[tuple[int, ...], dict[tuple[int, int
         pitch = NOTE_NAMES.index(match[1]) + 12 * (int(match[2]) + 1)
         mono = audio.mean(1)
         recordings[pitch, int(match[3])] = mono[_onset_index(mono, rate) :], rate
+    if not recordings:
+        raise FileNotFoundError(f"{folder} holds no recorded notes such as C4v8.ogg")
     return tuple(sorted({layer for _, layer in recordings})), recordings
 
 

@@ -16,7 +16,7 @@ from models.transcriber.config import LOWEST_PITCH
 from models.transcriber.decode import LOW_HOPS, SHORTEST_GAP
 from models.transcriber.network import TranscriberNetwork
 
-ONSET_THRESHOLDS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
+ONSET_THRESHOLDS = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 FRAME_THRESHOLDS = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75)
 TOLERANCE_SECONDS = 0.05
 LATEST_SECONDS = 0.075  # after the onset, for a live note to count

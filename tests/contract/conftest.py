@@ -76,12 +76,25 @@ def player(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that makes steps every player over each of its kinds of step, and no other pair."""
+    """Give a test that makes steps every player over each of its kinds of step, and no other pair.
+
+    A test that asks for the `network` gets the players whose weights are at hand in torch; the exporter measured the
+    parity of the others.
+    """
     if "make_step" in metafunc.fixturenames:
         pairs = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
         metafunc.parametrize(("player", "make_step"), pairs, indirect=True, scope="session")
     elif "player" in metafunc.fixturenames:
-        metafunc.parametrize("player", KINDS, indirect=True, scope="session")
+        in_torch = "network" in metafunc.fixturenames
+        names = [name for name, kinds in KINDS.items() if "torch" in kinds or not in_torch]
+        metafunc.parametrize("player", names, indirect=True, scope="session")
+
+
+@pytest.fixture
+def network(player: Player) -> nn.Module:
+    """The player's network in torch."""
+    assert player.network is not None
+    return player.network
 
 
 @pytest.fixture

@@ -215,10 +215,8 @@ def test_no_signal_makes_the_state_infinite_or_the_notes_a_storm(player, make_st
     assert stream.scheduler.late == 0
 
 
-def test_torch_and_onnx_agree_over_many_hops(player):
-    if player.network is None:
-        pytest.skip("the checkpoint is not bundled: its parity was measured by the exporter")
-    difference = check_parity(player.network, player.path, player.manifest.graphs[0])
+def test_torch_and_onnx_agree_over_many_hops(player, network):
+    difference = check_parity(network, player.path, player.manifest.graphs[0])
     assert difference < 1e-4  # measured: probe 0, untrained transcriber 6e-6
 
 

@@ -1,0 +1,125 @@
+"""What every streaming layer keeps: steps equal the whole, nothing hears the future, a state has its shape."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.layers.convolution import CausalConvolution, DelayTaps
+from models.layers.mixing import IntervalMixing
+from models.layers.recurrence import PitchwiseRecurrence
+
+BATCH, FRAMES, PITCHES, CHANNELS = 3, 17, 13, 5
+LAYERS = {
+    "convolution": lambda: CausalConvolution(CHANNELS, 7, 3),
+    "convolution of one frame": lambda: CausalConvolution(CHANNELS, 7, 1),
+    "delays": lambda: DelayTaps(CHANNELS, (0, 1, 4)),
+    "delays without now": lambda: DelayTaps(CHANNELS, (2,)),
+    "recurrence": lambda: PitchwiseRecurrence(CHANNELS, 7),
+}
+STATES = {
+    "convolution": (BATCH, 2, PITCHES, CHANNELS),
+    "convolution of one frame": (BATCH, 0, PITCHES, CHANNELS),
+    "delays": (BATCH, 4, PITCHES, CHANNELS),
+    "delays without now": (BATCH, 2, PITCHES, CHANNELS),
+    "recurrence": (BATCH, PITCHES, 7),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def layer(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    return LAYERS[name]().eval()
+
+
+@pytest.fixture
+def values() -> Tensor:
+    """(batch, frames, pitches, channels) of noise."""
+    return torch.randn(BATCH, FRAMES, PITCHES, CHANNELS, generator=torch.Generator().manual_seed(2))
+
+
+@torch.no_grad()
+def stepped(layer: nn.Module, values: Tensor) -> Tensor:
+    state, outputs = layer.initial_state(BATCH, PITCHES), []
+    for frame in range(values.shape[1]):
+        output, state = layer.step(values[:, frame], state)
+        outputs.append(output)
+    return torch.stack(outputs, 1)
+
+
+@torch.no_grad()
+def test_steps_give_what_the_whole_gives(layer, values):
+    difference = (stepped(layer, values) - layer(values)).abs().max()
+    assert difference < 1e-6  # measured: convolution 2.4e-7, recurrence 8.9e-8, delays 0
+
+
+@torch.no_grad()
+def test_new_input_never_changes_old_output(layer, values):
+    other = values.clone()
+    other[:, 9:] = 7.0
+    before, after = layer(values), layer(other)
+    assert torch.equal(before[:, :9], after[:, :9])
+    assert not torch.equal(before[:, 9:], after[:, 9:])
+
+
+def test_a_first_state_is_silence_of_the_declared_shape(name, layer):
+    state = layer.initial_state(BATCH, PITCHES)
+    assert tuple(state.shape) == STATES[name]
+    assert not state.any()
+
+
+@torch.no_grad()
+def test_a_step_leaves_the_state_it_was_given_alone(layer, values):
+    state = torch.randn(layer.initial_state(BATCH, PITCHES).shape)
+    kept = state.clone()
+    _, new = layer.step(values[:, 0], state)
+    assert torch.equal(state, kept)
+    assert new.shape == state.shape
+
+
+@torch.no_grad()
+def test_pitches_and_streams_do_not_hear_each_other(layer, values):
+    whole = layer(values)
+    alone = layer(values[1:2, :, 4:5])
+    assert (whole[1:2, :, 4:5] - alone).abs().max() < 1e-6  # measured 1.2e-7
+
+
+@torch.no_grad()
+def test_a_convolution_is_the_sum_of_its_last_frames(values):
+    layer = CausalConvolution(CHANNELS, 7, 3)
+    weight = layer.linear.weight.numpy().reshape(7, 3, CHANNELS)  # the newest frame last
+    sounds = values.numpy()
+    expected = sum(sounds[0, 10 - delay, 4] @ weight[:, 2 - delay].T for delay in range(3)) + layer.linear.bias.numpy()
+    assert np.allclose(layer(values)[0, 10, 4].numpy(), expected, atol=1e-6)  # measured 6e-8
+
+
+def test_delays_say_again_what_was_said_then(values):
+    taps = DelayTaps(CHANNELS, (0, 1, 4))(values).reshape(BATCH, FRAMES, PITCHES, 3, CHANNELS)
+    for place, delay in enumerate((0, 1, 4)):
+        assert torch.equal(taps[:, delay:, :, place], values[:, : FRAMES - delay])
+        assert not taps[:, :delay, :, place].any(), "silence before the first frame"
+
+
+@torch.no_grad()
+def test_mixing_is_a_pitchs_own_word_and_its_neighbours_heard_narrowly(values):
+    intervals = (-12, -1, 2, 7)
+    layer = IntervalMixing(CHANNELS, 2, 6, intervals)
+    narrow = torch.relu(layer.narrow(values)).numpy()
+    heard = layer.heard.weight.numpy().reshape(6, len(intervals), 2)
+    expected = layer.own(values).numpy()
+    for pitch in range(PITCHES):
+        for place, interval in enumerate(intervals):
+            if 0 <= pitch + interval < PITCHES:  # beyond the keyboard there is silence
+                expected[:, :, pitch] += narrow[:, :, pitch + interval] @ heard[:, place].T
+    assert np.allclose(layer(values).numpy(), expected, atol=1e-6)  # measured 2.4e-7
+
+
+@torch.no_grad()
+def test_mixing_hears_one_frame_and_stream_as_it_hears_many(values):
+    layer = IntervalMixing(CHANNELS, 2, 6, (-12, 3))
+    assert (layer(values)[2, 8] - layer(values[2, 8])).abs().max() < 1e-6  # measured 0
