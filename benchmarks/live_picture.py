@@ -28,7 +28,7 @@ def main() -> None:
         view = LiveView(f"backline: transcriber hears take.ogg at {rate} Hz", rate, console, plain=False)
         with own_server() as (host, port):
             client = BridgeClient(host, port)
-            client.request("/backline/model/load", "transcriber", timeout=60.0)
+            client.load("transcriber")
             stream = client.open_stream("transcriber", rate, {"pace": "realtime"})
             player = FilePlayer(stream, samples[:, : SECONDS * rate], rate, BLOCK, realtime=True)
             heard = player.play(view.event, lambda: None)

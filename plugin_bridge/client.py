@@ -76,6 +76,13 @@ class BridgeClient:
                 return list(reply.params)
         raise BridgeError(f"the server did not answer {address} within {timeout:g} s")
 
+    def load(self, model: str) -> None:
+        """Have the model's engine and its spare warm before a stream opens; BridgeError with the server's reason.
+
+        A spare that starts during a stream's first seconds takes the processor from it on a small machine.
+        """
+        self.request("/backline/model/load", model, timeout=60.0)
+
     def open_stream(self, model: str, rate: int, settings: Mapping[str, str | float] | None = None) -> "BridgeStream":
         """Open a stream of `model` at `rate` Hz. Raises BridgeError with the server's reason."""
         results = self.request("/backline/stream/open", model, rate, json.dumps(dict(settings or {})), timeout=30.0)

@@ -44,6 +44,7 @@ class JackPlayer:
     def __init__(self, client: Any, bridge: BridgeClient, model: str, settings: Mapping[str, str | float]) -> None:
         self._client, self._bridge = client, bridge
         self._rate, self._period = int(client.samplerate), int(client.blocksize)
+        bridge.load(model)
         self._stream = bridge.open_stream(model, self._rate, settings)
         self._live = settings.get("stream") == "live"
         self._ports = register_ports(client, bridge, model)

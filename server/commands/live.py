@@ -69,8 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     with _server(arguments) as (host, port):
         client = BridgeClient(host, port)
         try:
-            # Both engines first: a spare that starts during the first seconds would take the processor from them.
-            client.request("/backline/model/load", arguments.model, timeout=60.0)
+            client.load(arguments.model)
             stream = client.open_stream(arguments.model, rate, settings | {"pace": arguments.pace})
             player = FilePlayer(stream, samples, rate, arguments.block, arguments.pace == "realtime")
             heard = _listen(arguments, console, stream, player, rate)
