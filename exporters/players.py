@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from exporters.onnx_export import ExportError, describe_graph, export
 
 
-def export_probe(checkpoint: Path | None, path: Path) -> float:
+def export_probe(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
     """Write the probe, which has no weights and so no checkpoint."""
     from models.probe.manifest import probe_manifest
     from models.probe.network import HOP, TAIL, ProbeNetwork
@@ -16,10 +17,10 @@ def export_probe(checkpoint: Path | None, path: Path) -> float:
         raise ExportError(f"the probe has no weights; give `none` instead of {checkpoint}")
     network = ProbeNetwork()
     graph = describe_graph("step", network, {"audio": (HOP,), "pulses": (HOP,)})
-    return export(network, probe_manifest(graph, HOP, TAIL), path)
+    return export(network, replace(probe_manifest(graph, HOP, TAIL), quality=dict(quality)), path)
 
 
-def export_transcriber(checkpoint: Path | None, path: Path) -> float:
+def export_transcriber(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
     """Write a transcriber with the thresholds and figures of its checkpoint's card."""
     from safetensors import SafetensorError
 
@@ -38,16 +39,15 @@ def export_transcriber(checkpoint: Path | None, path: Path) -> float:
         DEFAULT_LOOK_AHEAD_MS
     )
     settings = {name: figures[name] for name in ("onset_threshold", "frame_threshold")}
-    quality = {
-        f"validation {name}": figures[name][default] for name in ("onset_f1", "live_f1", "note_f1") if name in figures
-    }
+    names = ("onset_f1", "live_f1", "note_f1")
+    measured = {f"validation {name}": figures[name][default] for name in names if name in figures} | dict(quality)
     graph = describe_graph("step", network, {"audio": (config.hop,)})
-    manifest = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, settings, quality)
+    manifest = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, settings, measured)
     return export(network, manifest, path)
 
 
-EXPORTERS: Mapping[str, Callable[[Path | None, Path], float]] = {
+EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {
     "probe": export_probe,
     "transcriber": export_transcriber,
 }
-"""Player -> function of (checkpoint, path) that writes the file and returns the torch-to-ONNX difference."""
+"""Player -> function of (checkpoint, path, figures to add) that writes a file and returns torch's difference to ONNX."""

@@ -1,8 +1,11 @@
 """`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model file, or a reason and no file."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
+
+CARRIED = ("onset_f1", "live_f1", "note_f1", "velocity_f1")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -10,6 +13,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the player the checkpoint belongs to")
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT", help=".safetensors file of a training run; `none` for the probe"
+    )
+    parser.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.json",
+        help="figures of `backline evaluate --json` that the file shall carry, under a name",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="where to write the model"
@@ -28,7 +38,8 @@ def main(arguments: argparse.Namespace) -> int:
         return _refuse(f"cannot write {arguments.output}: it must end in .onnx and lie in a folder that exists")
     checkpoint = None if arguments.checkpoint == "none" else Path(arguments.checkpoint)
     try:
-        difference = EXPORTERS[arguments.model](checkpoint, arguments.output)
+        quality = _quality(arguments.scores)
+        difference = EXPORTERS[arguments.model](checkpoint, arguments.output, quality)
     except (ExportError, ManifestError, OSError) as error:
         return _refuse(str(error))
     size = arguments.output.stat().st_size
@@ -36,6 +47,21 @@ def main(arguments: argparse.Namespace) -> int:
         f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops"
     )
     return 0
+
+
+def _quality(words: list[str]) -> dict[str, float]:
+    """Return the mean figures of evaluations, each under the name it is given. Raises OSError or ExportError."""
+    from exporters.onnx_export import ExportError
+
+    figures: dict[str, float] = {}
+    for word in words:
+        name, equals, file = word.partition("=")
+        try:
+            means = json.loads(Path(file).read_text(encoding="utf-8"))["MEAN"] if equals else {}
+            figures |= {f"{name} {key}": float(means[key]) for key in CARRIED}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExportError(f"--scores is '{word}'; it is NAME=FILE.json of `backline evaluate --json`") from error
+    return figures
 
 
 def _refuse(reason: str) -> int:

@@ -1,5 +1,7 @@
 """`train` and `export` refuse what they cannot use with one sentence, and leave nothing behind."""
 
+import json
+
 import pytest
 
 from models.model_file import read_manifest
@@ -78,3 +80,20 @@ def test_a_file_that_is_no_checkpoint_is_not_exported(backline, tmp_path):
     said = backline("export", "transcriber", garbage, "-o", tmp_path / "transcriber.onnx")
     assert "is no checkpoint of this transcriber" in said.sentence
     assert list(tmp_path.iterdir()) == [garbage]
+
+
+def test_a_model_file_carries_the_figures_it_is_given(backline, tmp_path):
+    (tmp_path / "scores.json").write_text(
+        json.dumps({"MEAN": {"onset_f1": 0.5, "live_f1": 0.25, "note_f1": 0.125, "velocity_f1": 0.0}})
+    )
+    scores = f"real piano={tmp_path / 'scores.json'}"
+    assert backline("export", "probe", "none", "-o", tmp_path / "probe.onnx", "--scores", scores).code == 0
+    assert read_manifest(tmp_path / "probe.onnx").quality["real piano live_f1"] == 0.25
+
+
+@pytest.mark.parametrize("words", ["scores.json", "real=nowhere.json", "real={folder}/empty.json"])
+def test_figures_that_are_none_are_refused(backline, tmp_path, words):
+    (tmp_path / "empty.json").write_text("{}")
+    said = backline("export", "probe", "none", "-o", tmp_path / "p.onnx", "--scores", words.format(folder=tmp_path))
+    assert "--scores" in said.sentence or "nowhere.json" in said.sentence
+    assert not (tmp_path / "p.onnx").exists()

@@ -211,7 +211,7 @@ def test_a_checkpoint_is_loaded_as_the_network_that_was_saved(talkative, noise):
 @pytest.fixture(scope="module")
 def exported(talkative, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
-    assert export_transcriber(talkative[1], path) < 5e-4  # torch to ONNX over 50 hops; measured 3e-5
+    assert export_transcriber(talkative[1], path, {}) < 5e-4  # torch to ONNX over 50 hops; measured 3e-5
     return path
 
 
@@ -241,5 +241,5 @@ def test_an_exported_file_is_served_and_hears_what_torch_hears(exported, talkati
 def test_a_checkpoint_that_is_not_there_is_not_exported(tmp_path):
     for missing in (None, tmp_path / "nothing.safetensors"):
         with pytest.raises(ExportError, match=r"there is no checkpoint .*; `backline train transcriber` makes one"):
-            export_transcriber(missing, tmp_path / "tiny.onnx")
+            export_transcriber(missing, tmp_path / "tiny.onnx", {})
     assert not any(tmp_path.iterdir())
