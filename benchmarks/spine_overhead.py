@@ -19,7 +19,8 @@ from models.block import Block, silence
 from models.events import NoteOn
 from models.stream import StreamSpec
 from plugin_bridge.protocol import MidiMessage, pack_audio, pack_midi, pack_processed, parse
-from server.engine import Engine
+from server.data_port import DataPort
+from server.hosted_stream import HostedStream
 from server.live_stream import LiveStream
 from server.model_store import find_model, open_stream
 from server.rebuffer import Rebuffer
@@ -90,15 +91,15 @@ def time_stream(stream: LiveStream, seconds: float) -> Row:
 def time_engine(name: str, options: Options) -> Row:
     """Return the time from a datagram on the engine's socket to its last reply, per paced block."""
     client, data = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in "ab")
-    commands, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    page = SharedPage()
-    with client, data, commands, theirs:
+    page, streams = SharedPage(), dict[int, HostedStream]()
+    with client, data:
         data.bind(("127.0.0.1", 0))
         data.setblocking(False)
         client.connect(data.getsockname())
         client.settimeout(1.0)
-        engine = Engine(find_model(name, options.models), options.provider, data, commands, page)
-        engine._do_open(1, RATE, {})
+        port = DataPort(data, page, streams)
+        stream = open_stream(find_model(name, options.models), {}, RATE, options.provider)
+        streams[1] = HostedStream(1, stream, page.slot(0), realtime=True, transmit=port.transmit)
         samples, times = noise(BLOCK), []
         pacer = Pacer(BLOCK / RATE)
         for turn in range(calls(options.seconds, BLOCK / RATE)):
@@ -106,7 +107,7 @@ def time_engine(name: str, options: Options) -> Row:
             pacer.wait()
             client.send(datagram)
             began = time.perf_counter_ns()
-            engine._take_datagrams()
+            port.take()
             times.append((time.perf_counter_ns() - began) / 1000)
             while not client.recv(65536).startswith(b"/backline/processed"):
                 pass

@@ -1,0 +1,73 @@
+"""An engine's data socket: what waits is read first, so that what is stale is seen before it is worked on.
+
+datagrams -> parse -> MIDI to its stream at once, audio in order -> drop what is stale -> HostedStream
+"""
+
+import socket
+import time
+
+from plugin_bridge.client import osc
+from plugin_bridge.protocol import AudioMessage, MidiMessage, ProtocolError, parse
+from server.hosted_stream import Address, HostedStream
+from server.shared_page import SharedPage
+
+DATAGRAMS_AT_ONCE = 256  # then commands and the heartbeat come first
+
+Waiting = list[tuple[HostedStream, AudioMessage, Address]]
+
+
+class DataPort:
+    """Carries datagrams between the socket and the open streams."""
+
+    def __init__(self, data: socket.socket, page: SharedPage, streams: dict[int, HostedStream]) -> None:
+        self._data, self._page, self._streams = data, page, streams
+
+    def take(self) -> None:
+        """Read what waits and run it."""
+        waiting: Waiting = []
+        taken = 0
+        while taken < DATAGRAMS_AT_ONCE:
+            try:
+                datagram, sender = self._data.recvfrom(65536)
+            except BlockingIOError:
+                break
+            taken += 1
+            self._sort(datagram, sender, waiting)
+        self._page.count(taken, 0)
+        for hosted, message, sender in _without_stale(waiting):
+            hosted.take_audio(message, sender)
+            self._page.beat(time.monotonic_ns())
+            self._page.count(0, 1)
+
+    def transmit(self, datagram: bytes, address: Address) -> None:
+        """Send a datagram without waiting."""
+        try:
+            self._data.sendto(datagram, address)
+        except OSError:
+            # A client that is gone or does not read: its notes are ended when it stays quiet, nothing else can be done.
+            pass
+
+    def _sort(self, datagram: bytes, sender: Address, waiting: Waiting) -> None:
+        try:
+            message = parse(datagram)
+            hosted = self._streams.get(message.stream)
+            if hosted is None:
+                raise ProtocolError(f"there is no stream {message.stream} here")
+            if isinstance(message, AudioMessage):
+                waiting.append((hosted, message, sender))
+            elif isinstance(message, MidiMessage):
+                hosted.take_midi(message)
+        except ProtocolError as error:
+            self.transmit(osc("/backline/fail", "data port", str(error)), sender)
+
+
+def _without_stale(waiting: Waiting) -> Waiting:
+    """Drop and count the blocks that are too far behind their stream's newest one: a stall must not become a delay."""
+    newest = {hosted.number: message.start for hosted, message, _ in waiting}
+    fresh: Waiting = []
+    for hosted, message, sender in waiting:
+        if hosted.is_stale(message.start, newest[hosted.number]):
+            hosted.stream.metrics.stale_samples += message.samples.shape[1]
+        else:
+            fresh.append((hosted, message, sender))
+    return fresh

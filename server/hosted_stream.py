@@ -1,0 +1,110 @@
+"""One stream in an engine, with its client: a block message in, MIDI, audio and `processed` out as datagrams.
+
+AudioMessage -> events that fall into it -> LiveStream -> emissions -> datagrams to where the block came from
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from models.events import Event, moved
+from plugin_bridge.protocol import (
+    LARGEST_BLOCK,
+    AudioMessage,
+    MidiMessage,
+    ProtocolError,
+    pack_audio,
+    pack_midi,
+    pack_processed,
+)
+from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
+from server.midi.message import from_bytes, to_bytes
+from server.scheduler import Emission
+from server.shared_page import Slot
+
+STALE_SECONDS = 0.1  # a real-time stream that is further behind than this starts at the newest block
+QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
+MOST_EVENTS = 4096  # that wait for their block
+
+Address = tuple[str, int]
+Transmit = Callable[[bytes, Address], None]
+
+
+class HostedStream:
+    """A stream, its place in the shared page, and its client, which may change while it runs."""
+
+    def __init__(self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit) -> None:
+        self.number, self.stream, self.slot, self.realtime = number, stream, slot, realtime
+        self._transmit = transmit
+        self._client: Address | None = None
+        self._events: list[Event] = []
+
+    def take_midi(self, message: MidiMessage) -> None:
+        """Keep a MIDI message until the block that holds its sample. Raises ProtocolError where too many wait."""
+        if len(self._events) >= MOST_EVENTS:
+            raise ProtocolError(f"{MOST_EVENTS} MIDI messages wait for their block, which is the most")
+        event = from_bytes(message.due, message.status, message.data1, message.data2)
+        if event is not None:
+            self._events.append(event)
+
+    def is_stale(self, start: int, newest: int) -> bool:
+        """Whether a block is so far behind the newest one that a real-time stream goes on without it."""
+        return self.realtime and newest - start > STALE_SECONDS * self.stream.host_rate
+
+    def take_audio(self, message: AudioMessage, sender: Address) -> None:
+        """Run a block and send what is due in it to `sender`."""
+        stream = self.stream
+        self._meet(sender)
+        events = self._events_of(message) if self._events else []
+        samples = message.samples
+        if samples.shape[0] > max(1, stream.spec.channels_in):
+            samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+        if stream.metrics.hops and self.is_stale(stream.position, message.start):
+            self.send(stream.restart(message.start))
+        outgoing = stream.process(message.start, samples, events)
+        end = message.start + samples.shape[1]
+        self.send(outgoing.emissions)
+        if stream.spec.channels_out:
+            most = LARGEST_BLOCK // stream.spec.channels_out
+            for first in range(0, outgoing.audio.shape[1], most):
+                piece = outgoing.audio[:, first : first + most]
+                self._transmit(pack_audio(self.number, message.start + first, piece), sender)
+        self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
+        self._transmit(pack_processed(self.number, end, stream.scheduler.late), sender)
+
+    def send(self, emissions: list[Emission]) -> None:
+        """Send MIDI to the client, if one has been heard from."""
+        for emission in emissions:
+            if self._client is not None:
+                message = MidiMessage(self.number, emission.due, emission.place, *to_bytes(emission.event))
+                self._transmit(pack_midi(message), self._client)
+
+    def reset(self) -> None:
+        """End sounding notes and forget what was heard and what waits."""
+        self._events.clear()
+        self.send(self.stream.restart(self.stream.position))
+
+    def end_if_quiet(self, now_ns: int) -> None:
+        """End the notes of a real-time client that has stopped sending."""
+        quiet = self.slot.heard_ns and now_ns - self.slot.heard_ns > QUIET_SECONDS * 1e9
+        if self.realtime and quiet and self.stream.ledger.sounding:
+            self.send(self.stream.restart(self.stream.position))
+
+    def _meet(self, sender: Address) -> None:
+        """Answer `sender` from now on; where another client goes on with the stream, the one before has its notes ended."""
+        if sender == self._client:
+            return
+        here = self.stream.position
+        self.send([Emission(here, here, off) for off in self.stream.ledger.end_all(here)])
+        self._client = sender
+        self.slot.set_client(sender)
+
+    def _events_of(self, message: AudioMessage) -> list[Event]:
+        """Take the events that fall before the end of a block; what was due earlier is played with the next sample heard."""
+        end, heard = message.start + message.samples.shape[1], self.stream.position
+        again = 0 <= heard - message.start <= LONGEST_GAP_SECONDS * self.stream.host_rate
+        first = heard if again else message.start
+        taken = [moved(e, max(e.sample, first)) for e in self._events if e.sample < end]
+        self._events = [e for e in self._events if e.sample >= end]
+        return taken
