@@ -27,6 +27,7 @@ COLUMNS = {
         "callbacks callback_p50_us callback_p99_us late_blocks late_events xruns xruns_in_gaps period_us",
     ),
     "hiccup": ("The machine's own gaps", "gaps p50_gap_ms longest_gap_ms gaps_a_minute"),
+    "resampler_delay": ("What a streaming resampler holds back, to 16 kHz", "held_back_ms"),
     "startup": ("Starting, and an engine's death", "count first_ms p50_ms max_ms"),
 }
 """Benchmark -> its title and the figures shown, in this order."""

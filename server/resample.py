@@ -1,8 +1,8 @@
 """Rates at the border: a linear-phase filter bank with 2 ms on each side and no block of its own.
 
-soxr was measured first: its stream holds back 12 to 79 ms (13.6 ms at its variable-rate setting, 37 ms at HQ,
-44.1 kHz to 16 kHz), because it filters by FFT in large blocks. That is more than the network's own look-ahead, so
-the border has this instead; soxr stays the reference in the tests and the resampler of the training data.
+soxr was measured first (benchmarks/resampler_delay.py): its stream holds back 12.5 to 84 ms on the way to 16 kHz, since it
+filters by FFT in large blocks. That is as much as the network's own look-ahead, so the border has this instead;
+soxr stays the reference in the tests and the resampler of the training data.
 
 Output m lies at input position m * rate_in / rate_out and is a sum over 2 * reach inputs around it. The Kaiser
 window has 80 dB of stop band (beta 7.86), and the pass band ends at 0.84 of the lower rate's half.

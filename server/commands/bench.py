@@ -24,7 +24,7 @@ ORDER = (
     "jack_latency",
 )
 """What runs without a NAME, in this order, as far as it is there."""
-ON_REQUEST = ("step_time_gpu",)
+ON_REQUEST = ("resampler_delay", "step_time_gpu")
 MOST_SECONDS = 3600
 MARK = Path("benchmarks", "record.py")
 
@@ -32,7 +32,7 @@ MARK = Path("benchmarks", "record.py")
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help=f"{', '.join((*ORDER, *ON_REQUEST))} (default: all but the last)"
+        "name", nargs="?", metavar="NAME", help=f"{', '.join((*ORDER, *ON_REQUEST))} (default: all but the last two)"
     )
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(

@@ -23,6 +23,7 @@ CASES = {
     "osc_round_trip": ("probe, block 256", FIGURES),
     "streams": ("probe, streams 4", FIGURES | {"processor_share", "stale_samples"}),
     "memory": ("probe, growth", {"resident_mb", "own_mb", "growth_mb"}),
+    "resampler_delay": ("44100 Hz, soxr HQ", {"held_back_ms"}),
     "startup": ("probe, engine killed, blocks answered", {name.replace("_us", "_ms") for name in FIGURES}),
 }
 
