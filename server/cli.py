@@ -40,11 +40,6 @@ def main(words: Sequence[str] | None = None) -> int:
     return _guarded(lambda: int(_import(COMMANDS[arguments.command][0], arguments.command).main(arguments)))
 
 
-def entry() -> None:
-    """Console script."""
-    sys.exit(main())
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser whose refusals look like all others: one sentence."""
 
@@ -86,4 +81,4 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
-    entry()
+    sys.exit(main())

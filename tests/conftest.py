@@ -33,7 +33,7 @@ settings.register_profile("house", max_examples=60, deadline=None, derandomize=T
 settings.load_profile("house")
 torch.set_num_threads(1)  # the step sizes here are too small to share
 
-COMMAND_LINE = (sys.executable, "-P", "-c", "from server.cli import entry; entry()")
+COMMAND_LINE = (sys.executable, "-P", "-c", "import sys; from server.cli import main; sys.exit(main())")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 HELD_CHORD = (60, 64, 67)
 

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes", type=float, default=120.0, help="wall time to train, earlier runs counted (default 120)"
     )
-    parser.add_argument("--hours", type=float, default=10.0, help="hours of audio to render (default 10)")
+    parser.add_argument("--hours", type=float, default=16.0, help="hours of audio to render (default 16)")
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
 
