@@ -2,8 +2,9 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from exporters.commands.refusal import refuse
 
 CARRIED = ("onset_f1", "live_f1", "note_f1", "velocity_f1")
 
@@ -33,15 +34,15 @@ def main(arguments: argparse.Namespace) -> int:
     from models.manifest import ManifestError
 
     if arguments.model not in EXPORTERS:
-        return _refuse(f"there is no player '{arguments.model}' to export; there are: {', '.join(EXPORTERS)}")
+        return refuse(f"there is no player '{arguments.model}' to export; there are: {', '.join(EXPORTERS)}")
     if arguments.output.suffix != ".onnx" or not arguments.output.parent.is_dir():
-        return _refuse(f"cannot write {arguments.output}: it must end in .onnx and lie in a folder that exists")
+        return refuse(f"cannot write {arguments.output}: it must end in .onnx and lie in a folder that exists")
     checkpoint = None if arguments.checkpoint == "none" else Path(arguments.checkpoint)
     try:
         quality = _quality(arguments.scores)
         difference = EXPORTERS[arguments.model](checkpoint, arguments.output, quality)
     except (ExportError, ManifestError, OSError) as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     size = arguments.output.stat().st_size
     print(
         f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops"
@@ -62,8 +63,3 @@ def _quality(words: list[str]) -> dict[str, float]:
         except (ValueError, KeyError, TypeError) as error:
             raise ExportError(f"--scores is '{word}'; it is NAME=FILE.json of `backline evaluate --json`") from error
     return figures
-
-
-def _refuse(reason: str) -> int:
-    print(f"backline: {reason}", file=sys.stderr)
-    return 2

@@ -2,8 +2,9 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
+
+from exporters.commands.refusal import refuse
 
 TRAINABLE = ("transcriber",)
 
@@ -31,9 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.model not in TRAINABLE:
-        return _refuse(f"there is no training for '{arguments.model}'; there is for: {', '.join(TRAINABLE)}")
+        return refuse(f"there is no training for '{arguments.model}'; there is for: {', '.join(TRAINABLE)}")
     if not arguments.data.is_dir():
-        return _refuse(f"there is no folder {arguments.data}")
+        return refuse(f"there is no folder {arguments.data}")
     from models.transcriber.training import train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -46,13 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
             hours_of_audio=arguments.hours,
         )
     except FileNotFoundError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     print(
         f"wrote {checkpoint}; `backline export {arguments.model} {checkpoint} -o {arguments.model}.onnx` makes a model of it"
     )
     return 0
-
-
-def _refuse(reason: str) -> int:
-    print(f"backline: {reason}", file=sys.stderr)
-    return 2
