@@ -29,6 +29,7 @@ from benchmarks.record import ROOT, Row
 from benchmarks.serving import Server
 from plugin_bridge.client import BridgeError
 from server.audio.jack import JackSettings, spawn
+from server.child_process import end_process
 from server.errors import BacklineError
 
 NAME, SECONDS = "jack_latency", 20.0
@@ -110,12 +111,7 @@ def jack_server(period: int) -> Iterator[tuple[str, str]]:
                 yield name, "fifo" if realtime else "normal"
                 return
         finally:
-            process.terminate()
-            try:
-                process.wait(START_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_process(process, START_SECONDS)
     raise BacklineError(f"jackd did not start in {STARTS} attempts")
 
 

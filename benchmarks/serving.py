@@ -2,40 +2,28 @@
 
 import json
 import os
-import select
-import subprocess
-import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any  # Any: the status is JSON
 
 from benchmarks.command import Options
-from benchmarks.record import ROOT
 from plugin_bridge.client import BridgeClient
-from server.commands.serve import READY
-from server.errors import BacklineError
-
-PATIENCE_SECONDS = 30.0
+from server.server_process import server_process
 
 
 class Server:
     """A server on a free port; a context manager. Commands go through `client`."""
 
     def __init__(self, options: Options) -> None:
-        words = ["serve", "--port", "0", "--provider", options.provider]
-        words += ["--models", str(options.models)] if options.models else []
+        words = ["--provider", options.provider, *(("--models", str(options.models)) if options.models else ())]
+        self._ends = ExitStack()
         began = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "server.cli", *words],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        self.port = self._read_port()
+        self._process, _, self.port = self._ends.enter_context(server_process(words))
         self.ready_seconds = time.perf_counter() - began
         self.client = BridgeClient(port=self.port)
+        self._ends.callback(self.client.close)
 
     def __enter__(self) -> "Server":
         return self
@@ -43,15 +31,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.client.close()
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._ends.close()
 
     @property
     def pid(self) -> int:
@@ -71,17 +51,7 @@ class Server:
 
     def load(self, model: str) -> None:
         """Have the model's engine and its spare warm, so that neither starts while something is measured."""
-        self.client.request("/backline/model/load", model, timeout=PATIENCE_SECONDS)
-
-    def _read_port(self) -> int:
-        output = self._process.stdout
-        if output is None or not select.select([output], [], [], PATIENCE_SECONDS)[0]:
-            self._process.kill()
-            raise BacklineError(f"the server was not ready within {PATIENCE_SECONDS:g} s")
-        line = output.readline()
-        if not line.startswith(READY):
-            raise BacklineError("the server did not start; its reason is above")
-        return int(line.rpartition(":")[2])
+        self.client.load(model)
 
 
 def processor_seconds(pid: int) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from models.block import Block
+from models.manifest import Head, Manifest
 
 StreamKind = Literal["commit", "live"]
 """commit: every event at its place + latency, for the clip. live: as soon as the head allows, for the ear."""
@@ -35,6 +36,18 @@ class StreamSpec:
     def earliest(self) -> int:
         """Samples behind the last sample of a hop at which an event may still be placed."""
         return self.look_ahead + self.hop - 1
+
+
+def stream_spec(manifest: Manifest, head: Head, kind: StreamKind) -> StreamSpec:
+    """Return the spec of a hop-clocked player at one of its heads; its channels are those of its audio ports.
+
+    A live event leaves at the end of the hop that holds onset + look_ahead, half a hop after it on average.
+    """
+    channels = [
+        sum(port.channels for port in side if port.kind == "audio") for side in (manifest.inputs, manifest.outputs)
+    ]
+    delay = head.look_ahead + manifest.hop // 2 if kind == "live" else 0
+    return StreamSpec(manifest.sample_rate, manifest.hop, channels[0], channels[1], head.look_ahead, kind, delay)
 
 
 class StreamProcessor(Protocol):

@@ -16,3 +16,13 @@ def start_python(code: str, *words: str, **options: Any) -> "subprocess.Popen[An
     command = [sys.executable, "-P", "-c", code, *words]
     packages = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.Popen(command, env=os.environ | packages, start_new_session=True, **options)
+
+
+def end_process(process: "subprocess.Popen[Any]", patience_seconds: float) -> None:
+    """Ask a child to end and wait; kill it where that takes longer than `patience_seconds`."""
+    process.terminate()
+    try:
+        process.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

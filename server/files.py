@@ -7,7 +7,7 @@ from pathlib import Path
 from server.errors import BacklineError
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a new file and move it to `path`. Raises BacklineError; then nothing is left behind."""
     if path.exists() and not path.is_file():  # a device or a pipe: renaming would put a file in its place
         _write(path, path, write)
@@ -18,6 +18,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         _write(path, partial, lambda whole: whole.replace(path))
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text_whole(path: Path, text: str) -> None:
+    """Write `text` as UTF-8; see write_whole."""
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _write(path: Path, place: Path, write: Callable[[Path], object]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.block import Samples, silence
 from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved
-from server.files import write_whole
+from server.files import write_text_whole
 from server.live_stream import LiveStream
 from server.note_ledger import NoteLedger
 from server.scheduler import Emission
@@ -106,8 +106,4 @@ def log_line(emission: Emission, block_end: int, rate: int) -> str:
 def write_log(path: Path, take: Take) -> None:
     """Write the events of a take in the order they left, a JSON line each; whole or not at all."""
     lines = [log_line(emission, end, take.rate) for emission, end in take.emissions]
-    write_whole(path, lambda partial: _write_text(partial, "".join(line + "\n" for line in lines)))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text_whole(path, "".join(line + "\n" for line in lines))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from server.child_process import start_python
+from server.child_process import end_process, start_python
 from server.commands.serve import READY
 from server.errors import BacklineError
 
@@ -16,18 +16,20 @@ START_SECONDS = 15.0
 @contextmanager
 def own_server(options: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     """Start `backline serve` on a free port and yield (host, port); end it afterwards. Raises BacklineError."""
+    with server_process(options) as (_, host, port):
+        yield host, port
+
+
+@contextmanager
+def server_process(options: Sequence[str] = ()) -> Iterator[tuple["subprocess.Popen[str]", str, int]]:
+    """As own_server, with the process in front, for those who look at what it costs."""
     process: subprocess.Popen[str] = start_python(
         "import sys; from server.cli import main; sys.exit(main())", "serve", "--port", "0", "--held", *options,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     try:
-        yield _address(process)
+        yield process, *_address(process)
     finally:
-        process.terminate()
-        try:
-            process.wait(START_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, START_SECONDS)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -14,7 +14,7 @@ from models.block import Block, silence
 from models.events import Event, NoteOff, NoteOn, time_order
 from models.manifest import Manifest
 from models.step import Step
-from models.stream import StreamSpec
+from models.stream import StreamSpec, stream_spec
 
 PEAK_REACH = 48  # samples; 8 lobes of the widest filter (8 kHz host), past which its ringing is under the threshold
 THRESHOLD = 0.1  # an impulse of a 192 kHz host is 0.23 high at 48 kHz; ringing past PEAK_REACH is under 0.05
@@ -28,16 +28,7 @@ class ProbeProcessor:
 
     def __init__(self, manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> None:
         graph, head = manifest.graphs[0], manifest.heads[0]
-        live = settings.get("stream") == "live"
-        self._spec = StreamSpec(
-            manifest.sample_rate,
-            manifest.hop,
-            1,
-            1,
-            head.look_ahead,
-            "live" if live else "commit",
-            head.look_ahead + manifest.hop // 2 if live else 0,
-        )
+        self._spec = stream_spec(manifest, head, "live" if settings.get("stream") == "live" else "commit")
         self._tail = graph.state[0].shape[0]
         self._step = step
         self.reset()

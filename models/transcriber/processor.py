@@ -8,7 +8,7 @@ from models.block import Block, silence
 from models.events import Event, moved, time_order
 from models.manifest import Manifest
 from models.step import Step
-from models.stream import StreamSpec
+from models.stream import StreamSpec, stream_spec
 from models.transcriber.decode import DecodeSettings, NoteTracker
 
 CHANGEABLE = ("sensitivity", "lowest", "highest")
@@ -22,9 +22,7 @@ class TranscriberProcessor:
         self._head = manifest.heads.index(head)
         self._delay_hops = head.look_ahead // manifest.hop
         self._decode = DecodeSettings.of_head(manifest.settings, self._head)
-        live = settings["stream"] == "live"
-        self._spec = StreamSpec(manifest.sample_rate, manifest.hop, 1, 0, head.look_ahead, "live" if live else "commit",
-                                head.look_ahead + manifest.hop // 2 if live else 0)  # fmt: skip
+        self._spec = stream_spec(manifest, head, "live" if settings["stream"] == "live" else "commit")
         self._step = step
         self._values = {name: float(settings[name]) for name in CHANGEABLE}
         self.reset()

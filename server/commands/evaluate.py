@@ -9,7 +9,7 @@ from rich.table import Table
 from server.audio.file import read_audio
 from server.commands.options import add_model_options, block_size, parse_settings
 from server.evaluation import find_pairs, mean_row, notes_of, reference_notes, score, to_json
-from server.files import require_folder, write_whole
+from server.files import require_folder, write_text_whole
 from server.model_store import find_model, open_stream
 from server.run_file import run_stream
 
@@ -46,9 +46,5 @@ def main(arguments: argparse.Namespace) -> int:
         table.add_row(piece, *(f"{row[name]:.1f}" if name.endswith("_ms") else f"{row[name]:.3f}" for name in names))
     Console().print(table)
     if arguments.json:
-        write_whole(arguments.json, lambda partial: _write(partial, to_json(rows)))
+        write_text_whole(arguments.json, to_json(rows))
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

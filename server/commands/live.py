@@ -13,7 +13,7 @@ from plugin_bridge.client import BridgeClient, BridgeError, BridgeStream
 from server.audio.file import read_audio
 from server.commands.options import add_model_options, block_size, parse_settings
 from server.errors import BacklineError
-from server.files import require_folder, write_whole
+from server.files import require_folder, write_text_whole
 from server.live_file import FilePlayer, Listening, spread
 from server.live_view import LiveView
 from server.midi.file import MIDI_SUFFIXES, write_midi
@@ -83,7 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
     if output is not None:
         write_midi(output, heard.take.events(), rate, arguments.model)
     if report is not None:
-        write_whole(report, lambda partial: _write(partial, json.dumps(row, indent=1) + "\n"))
+        write_text_whole(report, json.dumps(row, indent=1) + "\n")
     if arguments.log is not None:
         write_log(arguments.log, heard.take)
     _say(console, row, output, report)
@@ -153,7 +153,3 @@ def _say(console: Console, row: dict[str, object], output: Path | None, report: 
         line += f", {row['late_events']} late"
     written = " and ".join(str(path) for path in (output, report) if path)
     console.print(line + (f"; wrote {written}" if written else ""), highlight=False)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
