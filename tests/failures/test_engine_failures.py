@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ def wait_for_spare(server) -> None:
     """Loading a model that is loaded is done when its spare is warm."""
     server.client.request("/backline/model/load", "held", timeout=30)
     assert server.client.request("/backline/status")[2] == 2
+
+
+def wait_until_noticed(server, process: int) -> None:
+    """A dead engine stays among the server's children until the server has noticed and wants another."""
+    deadline = time.monotonic() + 10
+    while process in server.engines():
+        assert time.monotonic() < deadline
+        server.client.request("/backline/sync", 1)
 
 
 def wait_for_end(process: int) -> None:
@@ -103,6 +112,7 @@ def test_a_failed_spare_does_not_take_over(server, open_daw, how):
     (spare,) = (process for process in server.engines() if process != working)
     os.kill(spare, how)
     if how == signal.SIGKILL:
+        wait_until_noticed(server, spare)
         wait_for_spare(server)
     os.kill(working, signal.SIGKILL)
     daw.wait_until_quiet()
