@@ -1,12 +1,19 @@
-"""What stands between an instrument and a recording: room, equalisation, noise, hum, clipping and level.
+"""What stands between an instrument and a recording: room, equalisation, noise, hum, clipping, codecs and level.
 
-Applied anew whenever training hears a segment. The direct sound keeps its time, so labels stay true. Pure NumPy, all
-randomness from the generator given.
+Applied anew whenever training hears a segment. The direct sound keeps its time, so labels stay true. All randomness is
+from the generator given.
 """
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+
+from models.sound.speech import talk
+
+# libsndfile's containers and encoders, and the ends of its compression level that sound like 10 to 35 kb/s at 16 kHz
+CODECS = (("OGG", "VORBIS", 0.3, 1.0), ("OGG", "OPUS", 0.9, 1.0), ("MP3", "MPEG_LAYER_III", 0.5, 0.95))
 
 
 def record(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -27,14 +34,42 @@ def record(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> n
         recorded += (
             loudness * np.float32(10 ** (rng.uniform(-65, -20) / 20)) * background(len(samples), sample_rate, rng)
         )
+    if rng.random() < 0.05:
+        ceiling = np.float32(rng.uniform(0.15, 0.8))
+        recorded = np.clip(recorded, -ceiling, ceiling)
+    if rng.random() < 0.04:  # 20 to 120 ms for 8 s: rarely is often enough
+        recorded = coded(recorded, sample_rate, CODECS[int(rng.integers(len(CODECS)))], rng)
     return recorded * np.float32(10 ** (rng.uniform(-30, 0) / 20))
 
 
+def coded(
+    samples: np.ndarray, sample_rate: int, codec: tuple[str, str, float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """Pass (samples,) float32 through one of CODECS at a low rate; libsndfile takes the codec's delay out again.
+
+    Sample rates are those of the encoder: 8, 12, 16, 24 and 48 kHz suit all of them.
+    """
+    import soundfile
+
+    form, encoder, least, most = codec
+    peak = np.abs(samples).max() + np.float32(1e-6)
+    stream = io.BytesIO()
+    soundfile.write(
+        stream, samples / peak, sample_rate, encoder, format=form, compression_level=float(rng.uniform(least, most))
+    )
+    stream.seek(0)
+    decoded, _ = soundfile.read(stream, dtype="float32")
+    kept = min(len(decoded), len(samples))
+    return np.pad(decoded[:kept], (0, len(samples) - kept)) * peak
+
+
 def nothing_played(length: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (length,) float32 of what is not music: silence, noise, hum, clicks, or noise that babbles like speech."""
-    kind = rng.integers(5)
+    """Return (length,) float32 of what is not music: silence, noise, hum, clicks, speech."""
+    kind = rng.integers(12)
     if kind == 0:
         return (rng.normal(0, 1, length) * 10 ** rng.uniform(-6, -4)).astype(np.float32)
+    if kind >= 5:
+        return record(talk(length, sample_rate, rng), sample_rate, rng)
     noise = background(length, sample_rate, rng)
     if kind == 1:
         noise = np.zeros(length, np.float32)

@@ -13,14 +13,16 @@ import numpy as np
 from models.sound.performance import HIGHEST_PITCH, LOWEST_PITCH, Performance, tidy
 
 Rows = list[tuple[float, float, float, float]]  # onset, offset (seconds), pitch, velocity
+Exercise = Callable[[np.random.Generator, float], Rows]
 
 
-def exercise(rng: np.random.Generator, seconds: float) -> Performance:
-    """Chain random exercises, with pauses between them, to `seconds` of playing."""
+def exercise(rng: np.random.Generator, seconds: float, kinds: tuple[Exercise, ...] | None = None) -> Performance:
+    """Chain random exercises, of all kinds unless told otherwise, with pauses between them, to `seconds` of playing."""
     rows: Rows = []
+    kinds = kinds or EXERCISES
     time = float(rng.uniform(0.2, 1.0))
     while time < seconds - 1.0:
-        play = EXERCISES[int(rng.integers(len(EXERCISES)))]
+        play = kinds[int(rng.integers(len(kinds)))]
         part = play(rng, time)
         rows += part
         time = max(row[0] for row in part) + float(rng.exponential(0.4)) + 0.1
@@ -136,7 +138,38 @@ def _soft_over_loud(rng: np.random.Generator, time: float) -> Rows:
     return rows
 
 
-EXERCISES: tuple[Callable[[np.random.Generator, float], Rows], ...] = (
+def _struck_again(rng: np.random.Generator, time: float) -> Rows:
+    """A key struck twice or thrice within a fifth of a second, alone or over others that are held."""
+    rows: Rows = []
+    if rng.random() < 0.5:
+        held = rng.choice(np.arange(30, 90), int(rng.integers(1, 4)), replace=False)
+        rows += [(time, time + float(rng.uniform(0.5, 3)), float(p), _velocity(rng)) for p in held]
+    for _ in range(int(rng.integers(2, 8))):
+        time += float(rng.uniform(0.1, 0.6))
+        pitch, gap, velocity = (
+            float(rng.integers(LOWEST_PITCH, HIGHEST_PITCH + 1)),
+            float(rng.uniform(0.05, 0.2)),
+            _velocity(rng),
+        )
+        for _ in range(int(rng.choice((2, 2, 3)))):
+            rows.append((time, time + gap * float(rng.uniform(0.4, 0.95)), pitch, velocity + float(rng.normal(0, 14))))
+            time += gap
+    return rows
+
+
+def _trill(rng: np.random.Generator, time: float) -> Rows:
+    """Two keys in turn, 7 to 16 strikes a second."""
+    pitch, gap, velocity = int(rng.integers(36, 100)), float(rng.uniform(0.06, 0.14)), _velocity(rng)
+    other = pitch + int(rng.choice((1, 2, 3, 12)))
+    return [
+        (time + i * gap + float(rng.normal(0, 0.003)), time + (i + float(rng.uniform(0.7, 1.3))) * gap,
+         float((pitch, other)[i % 2]), velocity + float(rng.normal(0, 8)))
+        for i in range(int(rng.integers(6, 24)))
+    ]  # fmt: skip
+
+
+FAST_KEYS: tuple[Exercise, ...] = (_struck_again, _struck_again, _trill, _repeated)
+EXERCISES: tuple[Exercise, ...] = (
     _isolated,
     _repeated,
     _bass_octaves,

@@ -1,11 +1,12 @@
 """What is played: the notes and the pedal of a performance, read from MIDI, cut to an excerpt and varied.
 
-Not audio. Called by `renders`; the instruments of `sampler` and `soundfont` play what is made here.
+Not audio. Called by `renders` and `general`; the instruments of `sampler`, `single_notes`, `oscillator` and `soundfont`
+play what is made here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,21 @@ LOWEST_PITCH, HIGHEST_PITCH = 21, 108  # the piano's keys
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """Notes and pedal on one time axis.
+    """Notes, pedal and bends on one time axis.
 
     notes: (notes, 4) float64: onset and offset (key release) in seconds, pitch, velocity 1..127; sorted by onset.
     pedal: (spans, 2) float64: seconds at which the sustain pedal goes down and up.
+    bend: (points, 2) float64: seconds, and semitones by which all that sounds is away from its written pitch; linear
+        in between, constant outside, empty where nothing bends. `excerpt` and `vary` drop it: it is put on last.
     """
 
     notes: np.ndarray
     pedal: np.ndarray
+    bend: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def at_pace(self, ratio: float) -> Performance:
+        """Return it with all times multiplied."""
+        return Performance(self.notes * [ratio, ratio, 1, 1], self.pedal * ratio, self.bend * [ratio, 1])
 
 
 def read_performance(path: Path, tracks: tuple[str, ...] | None = None) -> Performance:
@@ -67,7 +75,7 @@ def vary(
             0.04, (notes[:, 1] - performance.notes[:, 0] * pace) * rng.uniform(0.5, 1.05, len(notes))
         )
         notes[:, 3] += rng.normal(0, 10, len(notes))
-        pedal = _invented_pedal(rng, float(notes[:, 1].max(initial=0))) if rng.random() < 0.7 else np.zeros((0, 2))
+        pedal = invented_pedal(rng, float(notes[:, 1].max(initial=0))) if rng.random() < 0.7 else np.zeros((0, 2))
     elif rng.random() < 0.15:
         pedal = np.zeros((0, 2))
     # a softer or louder player with a narrower or wider touch
@@ -106,7 +114,7 @@ def _pedal_spans(changes: list[tuple[float, bool]], end_seconds: float) -> np.nd
     return np.array(spans, float).reshape(-1, 2)
 
 
-def _invented_pedal(rng: np.random.Generator, end_seconds: float) -> np.ndarray:
+def invented_pedal(rng: np.random.Generator, end_seconds: float) -> np.ndarray:
     """A pedal changed about once a bar."""
     period = rng.uniform(0.8, 3.0)
     changes = np.arange(0, end_seconds + period, period) + rng.normal(

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 import soundfile
 
+from models.sound.library import Library
 from models.sound.performance import HIGHEST_PITCH, LOWEST_PITCH, Performance
 
 RATE = 16_000
@@ -69,3 +71,35 @@ def assert_playable() -> Callable[[Performance], None]:
         assert (played.pedal[:, 1] >= played.pedal[:, 0]).all(), "the pedal comes up before it went down"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """One piece of each kind: a song, its band, a game's music of three tracks, and the bundled take for the piano."""
+    folder = tmp_path_factory.mktemp("midi")
+    rng = np.random.default_rng(1)
+    tune = [(0.5 * k, 0.5 * k + 0.45, int(p)) for k, p in enumerate(rng.integers(62, 80, 120))]
+    low = [(0.5 * k, 0.5 * k + 0.4, int(p)) for k, p in enumerate(rng.integers(34, 50, 120))]
+    chords = [
+        (1.0 * k, 1.0 * k + 0.9, root + step)
+        for k, root in enumerate(rng.integers(48, 64, 60))
+        for step in (0, 4, 7, 12)
+    ]
+    song = (("MELODY", 0, tune), ("BRIDGE", 0, tune[::2]), ("PIANO", 0, chords))
+    game = (("lead", 80, tune), ("bass", 33, low), ("pad", 48, chords), ("hit", 120, tune))
+    return Library(
+        (_midi_file(folder / "001.mid", song),),
+        (_midi_file(folder / "001_0.mid", (("Bass", 32, low), ("Chord", 0, chords))),),
+        (_midi_file(folder / "game.mid", game),),
+        (Path(__file__).parents[2] / "server" / "takes" / "take.mid",),
+    )
+
+
+def _midi_file(path: Path, tracks: tuple[tuple[str, int, list[tuple[float, float, int]]], ...]) -> Path:
+    midi = pretty_midi.PrettyMIDI(resolution=960)
+    for name, program, notes in tracks:
+        instrument = pretty_midi.Instrument(program, name=name)
+        instrument.notes = [pretty_midi.Note(80, int(pitch), start, end) for start, end, pitch in notes]
+        midi.instruments.append(instrument)
+    midi.write(str(path))
+    return path

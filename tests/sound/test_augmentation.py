@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.sound.augmentation import background, equalisation, nothing_played, record, room
+from models.sound.augmentation import CODECS, background, coded, equalisation, nothing_played, record, room
 
 RATE = 16_000
 SEEDS = range(60)
@@ -44,6 +44,28 @@ def test_silence_stays_finite_and_quiet():
     for seed in SEEDS:
         recorded = record(np.zeros(RATE // 2, np.float32), RATE, np.random.default_rng(seed))
         assert np.abs(recorded).max() < 1e-4  # measured 3e-5
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec[1])
+def test_a_codec_loses_something_and_keeps_the_length_and_the_time(dry, codec, begins_at):
+    for seed in range(6):
+        heard = coded(dry, RATE, codec, np.random.default_rng(seed))
+        assert heard.shape == dry.shape
+        assert heard.dtype == np.float32
+        lost = np.sqrt(np.mean((heard - dry) ** 2) / np.mean(dry**2))
+        assert 0.001 < lost < 0.6
+        correlation = np.correlate(
+            heard[round(0.35 * RATE) : round(0.6 * RATE)], dry[round(0.36 * RATE) : round(0.59 * RATE)]
+        )
+        assert abs(int(np.argmax(correlation)) - round(0.01 * RATE)) <= 4, "0.25 ms: the codec's delay is left in"
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec[1])
+def test_a_codec_takes_any_length_and_silence(codec):
+    for length in (1, 63, 441, 8193):
+        heard = coded(np.zeros(length, np.float32), RATE, codec, np.random.default_rng(0))
+        assert heard.shape == (length,)
+        assert np.abs(heard).max() < 1e-5
 
 
 def test_a_room_begins_with_the_direct_sound_and_decays():

@@ -8,7 +8,16 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from models.sound.renders import SAMPLE_RATE, TAIL_SECONDS, RenderPlan, load_render, make_renders, render_path
+from models.sound.renders import (
+    SAMPLE_RATE,
+    TAIL_SECONDS,
+    Render,
+    RenderPlan,
+    load_render,
+    make_renders,
+    render_path,
+    store_render,
+)
 from models.sound.soundfont import RENDER_RATE, play_soundfont
 from models.sound.take import prelude
 
@@ -43,7 +52,8 @@ def made(plan: RenderPlan, folder: Path, indices: range, processes: int = 1) -> 
 
 
 def same(one: Path, other: Path) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(load_render(one), load_render(other), strict=True))
+    first, second = load_render(one), load_render(other)
+    return all(np.array_equal(getattr(first, name), getattr(second, name)) for name in first.__slots__)
 
 
 def test_renders_are_numbered_and_a_second_call_makes_nothing(plan, tmp_path):
@@ -80,12 +90,15 @@ def test_a_cache_that_is_left_half_way_holds_only_whole_files(plan, tmp_path):
 def test_a_render_holds_16_bit_audio_and_notes_in_samples(plan, tmp_path, assert_playable, performance):
     made(plan, tmp_path, range(6))
     for index in range(6):
-        audio, notes = load_render(render_path(tmp_path, index))
+        render = load_render(render_path(tmp_path, index))
+        audio, notes = render.audio, render.notes
         assert audio.dtype == np.int16
         assert notes.dtype == np.int32
         assert abs(len(audio) - (SECONDS + TAIL_SECONDS) * SAMPLE_RATE) <= 2
         assert np.abs(audio).max() == pytest.approx(0.5 * 32767, rel=0.05)
-        assert_playable(performance(notes))
+        assert_playable(performance(notes, render.pedal))
+        assert render.pedal.dtype == np.int32
+        assert render.bend.shape == (0, 2), "a piano does not bend"
         assert notes[:, 0].max() < (SECONDS - 0.5) * SAMPLE_RATE
 
 
@@ -93,10 +106,47 @@ def test_a_renders_notes_begin_where_their_labels_say(plan, tmp_path, begins_at)
     made(replace(plan, exercise_share=0.0), tmp_path, range(6))
     errors = []
     for index in range(6):
-        audio, notes = load_render(render_path(tmp_path, index))
+        render = load_render(render_path(tmp_path, index))
+        audio, notes = render.audio, render.notes
         onsets = notes[:, 0] / SAMPLE_RATE
         errors.append(1000 * (begins_at(audio, SAMPLE_RATE, onsets[0]) - onsets[0]))
     assert np.abs(errors).max() < 3  # ms; measured 1.3
+
+
+def test_a_render_is_read_as_it_was_stored(tmp_path):
+    render = Render(
+        np.arange(-5, 5, dtype=np.int16),
+        np.array([(1, 4, 60, 80), (3, 9, 64, 70)], np.int32),
+        np.array([(2, 8)], np.int32),
+        np.array([(1, 0.0), (4, -1.5)], np.float32),
+        "strings",
+    )
+    path = render_path(tmp_path, 7, render.group)
+    assert path.name == "render_00007_strings.npz"
+    store_render(render, path)
+    read = load_render(path)
+    for name in ("audio", "notes", "pedal", "bend"):
+        stored, given = getattr(read, name), getattr(render, name)
+        assert np.array_equal(stored, given)
+        assert stored.dtype == given.dtype
+    assert read.group == "strings"
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_render_that_was_stored_without_pedal_and_bend_is_read_as_having_none(tmp_path):
+    np.savez(tmp_path / "old.npz", audio=np.zeros(9, np.int16), notes=np.array([(1, 4, 60, 80)], np.int32))
+    render = load_render(tmp_path / "old.npz")
+    assert render.notes.tolist() == [[1, 4, 60, 80]]
+    assert render.pedal.shape == render.bend.shape == (0, 2)
+    assert (render.pedal.dtype, render.bend.dtype, render.group) == (np.int32, np.float32, "")
+
+
+def test_a_renders_pedal_lies_where_it_is_pressed(plan, tmp_path):
+    made(replace(plan, exercise_share=0.0), tmp_path, range(8))
+    spans = np.concatenate([load_render(render_path(tmp_path, index)).pedal for index in range(8)])
+    assert len(spans)
+    assert (spans[:, 0] < spans[:, 1]).all()
+    assert spans.max() <= SECONDS * SAMPLE_RATE
 
 
 @pytest.mark.parametrize("without", ["giantmidi", "pop909"])
