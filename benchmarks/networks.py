@@ -57,7 +57,8 @@ def _probe() -> Any:
 
 
 def _transcriber() -> Any:
+    from models.transcriber.choice import InstrumentChoice
     from models.transcriber.config import TranscriberConfig
     from models.transcriber.network import TranscriberNetwork
 
-    return TranscriberNetwork(TranscriberConfig())
+    return InstrumentChoice([TranscriberNetwork(TranscriberConfig()) for _ in ("piano", "general")])

@@ -29,6 +29,15 @@ COLUMNS = {
     "hiccup": ("The machine's own gaps", "gaps p50_gap_ms longest_gap_ms gaps_a_minute"),
     "resampler_delay": ("What a streaming resampler holds back, to 16 kHz", "held_back_ms"),
     "startup": ("Starting, and an engine's death", "count first_ms p50_ms max_ms"),
+    "transcription_curve": (
+        "Notes right, and how late",
+        "onset_f1 onset_f1_20_centred note_f1 velocity_f1 frame_f1 live_f1 lateness_p5_ms lateness_p50_ms lateness_p95_ms "
+        "spread_ms low_recall false_a_minute",
+    ),
+    "transcription_trials": (
+        "Where the transcriber breaks",
+        "pedal_f1 lateness_p5_ms lateness_p50_ms lateness_p95_ms spread_ms recall false_a_minute minute_1_f1 minute_10_f1",
+    ),
 }
 """Benchmark -> its title and the figures shown, in this order."""
 

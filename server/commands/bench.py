@@ -24,7 +24,7 @@ ORDER = (
     "jack_latency",
 )
 """What runs without a NAME, in this order, as far as it is there."""
-ON_REQUEST = ("resampler_delay", "step_time_gpu")
+ON_REQUEST = ("resampler_delay", "step_time_gpu", "transcription_curve", "transcription_trials")
 MOST_SECONDS = 3600
 MARK = Path("benchmarks", "record.py")
 
@@ -32,8 +32,9 @@ MARK = Path("benchmarks", "record.py")
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help=f"{', '.join((*ORDER, *ON_REQUEST))} (default: all but the last two)"
+        "name", nargs="?", metavar="NAME", help=f"{', '.join((*ORDER, *ON_REQUEST))} (default: {', '.join(ORDER)})"
     )
+    parser.add_argument("words", nargs="*", metavar="-- OPTIONS", help="what that benchmark alone takes")
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
         "--seconds", type=float, metavar="N", help="of paced calls per case (default: all take 4 minutes)"
@@ -75,7 +76,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, option)
         if value is not None:
             words += [f"--{option}", str(value.resolve() if isinstance(value, Path) else value)]
-    return words
+    return words + arguments.words
 
 
 def _run(checkout: Path, name: str, words: list[str]) -> int:
