@@ -17,8 +17,9 @@ from typing import Any  # Any: settings and answers are JSON
 
 from plugin_bridge.protocol import RECEIVE_BUFFER, MidiMessage, pack_midi
 from server.errors import BacklineError
-from server.midi.message import NOTE_OFF
+from server.midi.message import to_bytes
 from server.model_store import Model
+from server.note_ledger import NoteLedger
 from server.shared_page import MOST_STREAMS, SharedPage
 from server.watchdog import FROZEN_SECONDS, TICK_SECONDS, Sight, Watchdog
 from server.worker import TAKE_OVER_SECONDS, Worker
@@ -239,14 +240,13 @@ class ModelService:
             client = slot.client
             if not slot.number or client is None:
                 continue
-            for channel, pitch in zip(*slot.sounding.nonzero(), strict=True):
-                off = MidiMessage(slot.number, slot.position, slot.position, NOTE_OFF | int(channel), int(pitch), 0)
+            for event in NoteLedger(slot.sounding).end_all(slot.position):
                 try:
-                    self._data.sendto(pack_midi(off), client)
+                    message = MidiMessage(slot.number, slot.position, slot.position, *to_bytes(event))
+                    self._data.sendto(pack_midi(message), client)
                     ended += 1
                 except OSError as error:
                     log.warning("cannot tell %s of a note's end: %s", client, error)
-            slot.sounding[:] = 0
         return ended
 
     def _datagram_waits(self) -> bool:

@@ -11,12 +11,14 @@ import struct
 
 import numpy as np
 
+from server.note_ledger import CHANNELS, COLUMNS
+
 MOST_STREAMS = 16
 """Streams one engine hosts. The transcriber uses about 3 % of a core each, so that the core is full before this is."""
 
 _STREAM = np.dtype([
     ("number", "<i4"), ("port", "<u2"), ("address", "u1", 4), ("position", "<i8"), ("heard_ns", "<i8"), ("late", "<i8"),
-    ("sounding", "u1", (16, 128)),
+    ("sounding", "u1", (CHANNELS, COLUMNS)),
 ])  # fmt: skip
 _PAGE = np.dtype([("heartbeat_ns", "<i8"), ("datagrams", "<i8"), ("blocks", "<i8"), ("streams", _STREAM, MOST_STREAMS)])
 

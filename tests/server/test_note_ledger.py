@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.events import ControlChange, NoteOff, NoteOn, PitchBend
-from server.note_ledger import CHANNELS, PITCHES, NoteLedger
+from server.note_ledger import CHANNELS, COLUMNS, PITCHES, SUSTAIN, NoteLedger
 
 CHANNEL, PITCH = st.integers(0, CHANNELS - 1), st.sampled_from([0, 1, 60, 61, PITCHES - 1])
 EVENTS = st.one_of(
@@ -55,7 +55,28 @@ def test_channels_are_kept_apart():
 
 
 def test_another_owner_of_the_table_ends_what_the_first_left_sounding():
-    table = np.zeros((CHANNELS, PITCHES), np.uint8)
+    table = np.zeros((CHANNELS, COLUMNS), np.uint8)
     NoteLedger(table).admit(NoteOn(0, 64, 100, channel=9))
     assert list(NoteLedger(table).end_all(77)) == [NoteOff(77, 64, 0, 9)]
     assert not table.any()
+
+
+def test_a_pedal_that_is_down_and_a_wheel_that_is_bent_are_let_go_after_the_notes():
+    ledger = NoteLedger()
+    for event in (
+        ControlChange(0, SUSTAIN, 127, 2),
+        PitchBend(0, 500, 3),
+        NoteOn(1, 60, 90, 2),
+        ControlChange(2, 1, 99, 2),
+    ):
+        assert ledger.admit(event) == (event,)
+    assert ledger.sounding == 1
+    assert list(ledger.end_all(9)) == [NoteOff(9, 60, 0, 2), ControlChange(9, SUSTAIN, 0, 2), PitchBend(9, 0, 3)]
+    assert list(ledger.end_all(10)) == []
+
+
+def test_a_pedal_that_was_lifted_is_not_lifted_again():
+    ledger = NoteLedger()
+    for event in (ControlChange(0, SUSTAIN, 127), ControlChange(5, SUSTAIN, 10), PitchBend(5, 7), PitchBend(6, 0)):
+        ledger.admit(event)
+    assert list(ledger.end_all(9)) == []
