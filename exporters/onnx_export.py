@@ -70,14 +70,15 @@ def describe_graph(name: str, network: StepNetwork, inputs: dict[str, tuple[int,
     )  # fmt: skip
 
 
-def export(network: nn.Module, manifest: Manifest, path: Path) -> float:
+def export(network: nn.Module, manifest: Manifest, path: Path, model: onnx.ModelProto | None = None) -> float:
     """Write `network` with `manifest` to `path` and return the largest torch-to-ONNX difference over 50 hops.
 
+    model: the network's graph, where its step holds choices that a trace would freeze; else it is traced.
     Raises ExportError where graph and manifest disagree or parity is worse than 1e-3; then nothing is written.
     """
     graph = manifest.graphs[0]
     network.eval()
-    model = _trace(network, graph)
+    model = model or trace(network, graph)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
         onnx.save(model, draft)
@@ -97,7 +98,8 @@ def export(network: nn.Module, manifest: Manifest, path: Path) -> float:
     return difference
 
 
-def _trace(network: nn.Module, graph: GraphSpec) -> onnx.ModelProto:
+def trace(network: nn.Module, graph: GraphSpec) -> onnx.ModelProto:
+    """Return the network's step as a graph with the tensors of `graph`."""
     state, outputs = [t.name for t in graph.state], [t.name for t in graph.outputs]
     flat = _Flat(network, len(graph.inputs), state, outputs)
     # Batch 2 while tracing: with 1 the tracer would freeze the batch axis.

@@ -1,11 +1,18 @@
 """How each player's checkpoint becomes a network, a manifest and a file: one function a player, by name."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any  # Any: decoder settings are JSON
 
-from exporters.onnx_export import ExportError, describe_graph, export
+from exporters.branches import join_branches
+from exporters.onnx_export import ExportError, describe_graph, export, trace
+
+if TYPE_CHECKING:
+    from models.transcriber.network import TranscriberNetwork
 
 
 def export_probe(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
@@ -21,29 +28,61 @@ def export_probe(checkpoint: Path | None, path: Path, quality: Mapping[str, floa
 
 
 def export_transcriber(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
-    """Write a transcriber with the thresholds and figures of its checkpoint's card."""
+    """Write a transcriber with the thresholds and figures of its checkpoint's card.
+
+    A checkpoint `general.safetensors` beside it is the network of all instruments but the piano.
+    """
     from safetensors import SafetensorError
 
-    from models.transcriber.manifest import DEFAULT_LOOK_AHEAD_MS, transcriber_manifest
     from models.transcriber.network import load_network, read_card
 
     if checkpoint is None or not checkpoint.exists():
         raise ExportError(f"there is no checkpoint {checkpoint}; `backline train transcriber` makes one")
-    try:
-        network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ExportError(f"{checkpoint} is no checkpoint of this transcriber: {reason}") from error
+    checkpoints = {"piano": checkpoint}
+    if checkpoint.with_name("general.safetensors").exists():
+        checkpoints["general"] = checkpoint.with_name("general.safetensors")
+    networks: list[TranscriberNetwork] = []
+    decoding: dict[str, Any] = {}
+    measured: dict[str, float] = {}
+    for name, file in checkpoints.items():
+        try:
+            networks.append(load_network(file))
+            card = read_card(file)
+            if "decoding" not in card:
+                raise ExportError(
+                    f"{file} has no thresholds yet; start its training again, which chooses them at its end"
+                )
+            decoding[name] = json.loads(card["decoding"])
+            figures = json.loads(card["calibration"])
+        except ExportError:
+            raise
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ExportError(f"{file} is no checkpoint of this transcriber: {reason}") from error
+        measured |= {f"validation {name} {key}": value for key, value in figures["commit 160"].items()}
+    return write_transcriber(networks, decoding, path, measured | dict(quality))
+
+
+def write_transcriber(
+    networks: Sequence[TranscriberNetwork], decoding: Mapping[str, Any], path: Path, quality: Mapping[str, float]
+) -> float:
+    """Write a transcriber of one or two networks; `decoding` holds for each, in their order, what calibrate_groups chose."""
+    from models.transcriber.choice import InstrumentChoice
+    from models.transcriber.features import TUNING_TAPS
+    from models.transcriber.manifest import instruments_of, transcriber_manifest
+
+    network = InstrumentChoice(networks)
     config = network.config
-    default = [1000 * hops * config.hop / config.sample_rate for hops in config.look_ahead_hops].index(
-        DEFAULT_LOOK_AHEAD_MS
-    )
-    settings = {name: figures[name] for name in ("onset_threshold", "frame_threshold")}
-    names = ("onset_f1", "live_f1", "note_f1")
-    measured = {f"validation {name}": figures[name][default] for name in names if name in figures} | dict(quality)
-    graph = describe_graph("step", network, {"audio": (config.hop,)})
-    manifest = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, settings, measured)
-    return export(network, manifest, path)
+    settings = {
+        "networks": {name: groups[""] for name, groups in decoding.items()},
+        "instruments": instruments_of(decoding),
+    }
+    inputs: dict[str, tuple[int, ...]] = {"audio": (config.hop,), "tuning": (TUNING_TAPS,)}
+    alone = describe_graph("step", networks[0], inputs)
+    graphs = [trace(one, alone) for one in networks]
+    joined = join_branches(graphs[0], graphs[-1], "instrument")
+    graph = describe_graph("step", network, inputs | {"instrument": (1,)})
+    return export(network.eval(), transcriber_manifest(graph, config, settings, quality), path, joined)
 
 
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {

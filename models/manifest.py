@@ -121,10 +121,15 @@ class Manifest:
         raise ManifestError(f"model '{self.name}' has no parameter '{name}'; it has: {known}")
 
     def resolve(self, given: dict[str, str | float]) -> dict[str, float | str]:
-        """Return all parameters with `given` laid over the defaults, each checked."""
+        """Return all parameters with `given` laid over the defaults, each checked.
+
+        A look-ahead that is `auto` becomes what the settings' `auto_look_ahead_ms` holds for the chosen stream.
+        """
         values = {p.name: p.default for p in self.parameters}
         for name, value in given.items():
             values[name] = self.parameter(name).parse(value)
+        if values.get("look_ahead_ms") == "auto":
+            values["look_ahead_ms"] = float(self.settings["auto_look_ahead_ms"][values.get("stream", "commit")])
         if "look_ahead_ms" in values:
             self.head(float(values["look_ahead_ms"]))
         return values
@@ -138,8 +143,8 @@ class Manifest:
         raise ManifestError(f"look_ahead_ms is {look_ahead_ms:g}; model '{self.name}' offers: {offered}")
 
     def to_json(self) -> str:
-        """Return the manifest as compact JSON text."""
-        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+        """Return the manifest as compact JSON text. Objects keep their order: a decoder's settings may mean something by it."""
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def _same_number(value: object, choice: str) -> bool:

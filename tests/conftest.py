@@ -23,7 +23,7 @@ from exporters.onnx_export import describe_graph, export
 from models.block import Samples
 from models.events import Event
 from models.step import Tensors
-from models.transcriber.config import LOWEST_PITCH, PITCHES
+from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 from models.transcriber.manifest import transcriber_manifest
 from plugin_bridge.client import BridgeClient
 from server.live_stream import LiveStream
@@ -165,16 +165,26 @@ class HeldNetwork(nn.Module):
         heard = torch.cat([state["loud"], loud], 1)  # (batch, 5)
         frame = heard[:, [4, 1]][:, :, None] * self.keys  # (batch, heads, pitches)
         onset = frame * (1 - heard[:, [3, 0]])[:, :, None]
-        return {"onset": onset, "frame": frame, "velocity": 0.8 * frame, "shift": 0.0 * frame}, {"loud": heard[:, 1:]}
+        never = 0.0 * frame
+        outputs = {"onset": onset, "frame": frame, "velocity": 0.8 * frame, "shift": never, "offset": never}
+        return outputs, {"loud": heard[:, 1:]}
 
 
 @pytest.fixture(scope="session")
 def held_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one model that did not come with Backline: held.onnx, which holds HELD_CHORD while audio is loud."""
     network, folder = HeldNetwork(), tmp_path_factory.mktemp("foreign")
+    config = TranscriberConfig(sample_rate=48_000, hop=768, phases=1, look_ahead=(0, 3 * 768))
+    streams: dict[str, dict[str, Any]] = {"commit": {}, "live": {}}
+    for head, name in enumerate(("0", "48")):
+        votes = {str(head): 0.5}
+        own = {"onset": votes, "low_onset": votes, "frame_head": head, "frame": 0.5}
+        streams["commit"][name] = own
+        streams["live"][name] = own | {"hold": 0, "live_delay": config.look_ahead[head] + 384}
+    chord = {"network": "chord", "pedal": False, "bend": False, "single": False}
+    settings = {"networks": {"chord": streams}, "instruments": {"chord": chord}}
     graph = describe_graph("step", network, {"audio": (768,)})
-    settings = {"onset_threshold": [0.5, 0.5], "frame_threshold": [0.5, 0.5]}
-    draft = transcriber_manifest(graph, 48_000, 768, (0, 3), settings, {})
+    draft = transcriber_manifest(graph, config, settings, {})
     parameters = tuple(replace(p, default="48") if p.name == "look_ahead_ms" else p for p in draft.parameters)
     manifest = replace(draft, name="held", title="A held chord", parameters=parameters)
     export(network, manifest, folder / "held.onnx")

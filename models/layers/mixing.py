@@ -22,10 +22,18 @@ class IntervalMixing(nn.Module):
         self.narrow = nn.Linear(inputs, narrow)
         self.own = nn.Linear(inputs, outputs)
         self.heard = nn.Linear(narrow * len(intervals), outputs, bias=False)
+        self.reach = max(abs(interval) for interval in intervals)
 
     def forward(self, values: Tensor) -> Tensor:
         pitches = values.shape[-2]
-        reach = max(abs(interval) for interval in self.intervals)
-        padded = functional.pad(torch.relu(self.narrow(values)), (0, 0, reach, reach))
-        neighbours = torch.cat([padded[..., reach + i : reach + i + pitches, :] for i in self.intervals], -1)
+        padded = functional.pad(torch.relu(self.narrow(values)), (0, 0, self.reach, self.reach))
+        neighbours = torch.cat([padded[..., self.reach + i : self.reach + i + pitches, :] for i in self.intervals], -1)
+        return self.own(values) + self.heard(neighbours)
+
+    def step(self, values: Tensor) -> Tensor:
+        """(batch, pitches, inputs) -> (batch, pitches, outputs): the same, gathered at once, which is faster for one hop."""
+        pitches = values.shape[-2]
+        padded = functional.pad(torch.relu(self.narrow(values)), (0, 0, self.reach, self.reach))
+        places = self.reach + torch.arange(pitches)[:, None] + torch.tensor(self.intervals)
+        neighbours = torch.index_select(padded, 1, places.reshape(-1)).reshape(-1, pitches, self.heard.in_features)
         return self.own(values) + self.heard(neighbours)

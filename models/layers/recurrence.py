@@ -2,7 +2,7 @@
 
 `forward` uses the library's unit; `step` writes the same equations out (Cho et al. 2014, in the variant of
 torch.nn.GRU, where the reset gate acts on the recurrent product), so that an exported step holds plain products.
-State: the hidden values, zeros at the start.
+State: the hidden values of the last `phases` hops, zeros at the start; a hop goes on from its own phase's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 class PitchwiseRecurrence(nn.Module):
     """(…, pitches, inputs) -> (…, pitches, hidden), each pitch with a memory of its own."""
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden: int, phases: int = 1) -> None:
         super().__init__()
-        self.hidden = hidden
+        self.hidden, self.phases = hidden, phases
         self.unit = nn.GRU(inputs, hidden)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -27,17 +27,17 @@ class PitchwiseRecurrence(nn.Module):
         return output.reshape(frames, batch, pitches, self.hidden).transpose(0, 1)
 
     def initial_state(self, batch: int, pitches: int) -> Tensor:
-        """(batch, pitches, hidden) of zeros."""
-        return self.unit.weight_hh_l0.new_zeros(batch, pitches, self.hidden)
+        """(batch, phases, pitches, hidden) of zeros."""
+        return self.unit.weight_hh_l0.new_zeros(batch, self.phases, pitches, self.hidden)
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, pitches, inputs) and the state -> (batch, pitches, hidden), twice: the output is the new state."""
-        unit = self.unit
+        """(batch, pitches, inputs) and the state -> (batch, pitches, hidden) and the new state."""
+        unit, last = self.unit, state[:, 0]
         from_input = values @ unit.weight_ih_l0.t() + unit.bias_ih_l0
-        from_state = state @ unit.weight_hh_l0.t() + unit.bias_hh_l0
+        from_state = last @ unit.weight_hh_l0.t() + unit.bias_hh_l0
         reset_in, update_in, new_in = from_input.split(self.hidden, -1)
         reset_state, update_state, new_state = from_state.split(self.hidden, -1)
         update = torch.sigmoid(update_in + update_state)
         candidate = torch.tanh(new_in + torch.sigmoid(reset_in + reset_state) * new_state)
-        output = candidate + update * (state - candidate)
-        return output, output
+        output = candidate + update * (last - candidate)
+        return output, torch.cat([state[:, 1:], output.unsqueeze(1)], 1)

@@ -28,9 +28,9 @@ class CausalSpectrum(nn.Module):
     The state, (batch, size - hop) samples, is the audio before the hop; a caller may keep more and pass its newest part.
     """
 
-    def __init__(self, size: int, hop: int, fall: int) -> None:
+    def __init__(self, size: int, fall: int) -> None:
         super().__init__()
-        self.size, self.hop = size, hop
+        self.size = size
         self.columns = 2 ** (int(math.log2(size)) // 2)
         self.rows = size // self.columns
         window = asymmetric_window(size, fall)
@@ -41,26 +41,33 @@ class CausalSpectrum(nn.Module):
         inner = -2 * np.pi * np.outer(p, i) / self.rows
         twiddle = -2 * np.pi * np.outer(p, j) / size
         outer = -2 * np.pi * np.outer(j, q) / self.columns
-        for name, angle in (("inner", inner), ("twiddle", twiddle), ("outer", outer)):
-            self._constant(f"{name}_real", np.cos(angle))
-            self._constant(f"{name}_imaginary", np.sin(angle))
+        self._constant("inner", np.concatenate([np.cos(inner), np.sin(inner)]))  # (real and imaginary p, i)
+        self._constant("twiddle_real", np.cos(twiddle))
+        self._constant("twiddle_imaginary", np.sin(twiddle))
+        real, imaginary = np.cos(outer), np.sin(outer)
+        self._constant("outer", np.block([[real, imaginary], [-imaginary, real]]))  # (real and imaginary j, … q)
 
     def _constant(self, name: str, values: np.ndarray) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
-    def forward(self, audio: Tensor) -> Tensor:
+    def forward(self, audio: Tensor, hop: int) -> Tensor:
         """(batch, samples) -> (batch, frames, size // 2): frame t ends with hop t; silence before the first."""
-        padded = functional.pad(audio, (self.size - self.hop, 0))
-        windows = padded.unfold(1, self.size, self.hop) * self.window  # (batch, frames, size)
+        padded = functional.pad(audio, (self.size - hop, 0))
+        windows = padded.unfold(1, self.size, hop) * self.window  # (batch, frames, size)
         return torch.fft.rfft(windows)[..., : self.size // 2].abs()
 
+    @property
+    def places(self) -> np.ndarray:
+        """(size // 2,) where `step` puts each bin."""
+        bins = np.arange(self.size // 2)
+        return bins % self.rows * (self.columns // 2) + bins // self.rows
+
     def step(self, window: Tensor) -> Tensor:
-        """(batch, size), the newest samples -> (batch, size // 2)."""
+        """(batch, size), the newest samples -> (batch, size // 2) squared magnitudes, in the order of `places`."""
         grid = (window * self.window).reshape(-1, self.rows, self.columns)  # (batch, i, j)
-        real, imaginary = self.inner_real @ grid, self.inner_imaginary @ grid  # (batch, p, j)
+        real, imaginary = (self.inner @ grid).chunk(2, 1)  # (batch, p, j)
         turned_real = real * self.twiddle_real - imaginary * self.twiddle_imaginary
         turned_imaginary = real * self.twiddle_imaginary + imaginary * self.twiddle_real
-        real = turned_real @ self.outer_real - turned_imaginary @ self.outer_imaginary  # (batch, p, q)
-        imaginary = turned_real @ self.outer_imaginary + turned_imaginary @ self.outer_real
-        magnitude = torch.sqrt(real * real + imaginary * imaginary + 1e-20)
-        return magnitude.transpose(1, 2).reshape(-1, self.size // 2)
+        both = torch.cat([turned_real, turned_imaginary], 2) @ self.outer  # (batch, p, real and imaginary q)
+        real, imaginary = (both * both).chunk(2, 2)
+        return (real + imaginary).reshape(-1, self.size // 2)

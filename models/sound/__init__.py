@@ -14,5 +14,7 @@ oscillator    synthetic leads and a singing vowel
 soundfont     General MIDI instruments played by FluidSynth
 renders       the cache on disk: one numbered, seeded render a file, made in parallel; and the pianos in it
 general       the cache of all instruments
+speech        somebody talking, which is not music
+datasets      public data sets in their own layouts, and their conversion to renders
 augmentation  rooms, equalisation, noise, hum, clipping, codecs and level, applied anew whenever a segment is heard
 """

@@ -1,8 +1,9 @@
 """Activations to notes, forward in time: one small state machine per pitch, all 88 stepped at once.
 
-A note starts at the first hop whose onset activation passes the threshold, without a hop of confirmation: the network
-is trained to be sure over two frames and says where in them the onset lies. It ends when the frame activation stays
-low. A pitch that sounds can be struck again once its onset activation has fallen in between.
+A note starts at the first hop at which one of the heads that have a vote passes its threshold: a head that looks a short
+way ahead answers early where the sound leaves no doubt, a later one adds what was doubtful. All heads place the onset
+by regression, so a second head that hears the same onset places it where it already is, and says nothing new. A note
+ends when its frame activation, averaged over the phases, stays low or an offset is heard.
 """
 
 from collections.abc import Mapping
@@ -13,82 +14,143 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.events import Event, NoteOff, NoteOn
+from models.step import Tensors
 from models.transcriber.config import LOWEST_PITCH, PITCHES
 
-Activation = NDArray[np.float32]
-SHORTEST_GAP = 3.0
-"""Hops between two strikes of a key. 48 ms at a hop of 16 ms: twice the onset target's width, half a fast trill."""
-LOW_HOPS = 1
-"""Frames under the threshold that end a note. Waiting for a second one cost .03 to .04 of note F1 on validation renders."""
+LOW_KEYS = 19
+"""Keys below E2. Their partials lie too close to be told apart as soon as the others', so they get deadlines of their own."""
+SHORTEST_GAP_SECONDS = 0.045
+"""Between two strikes of a key: above the onset target's width, half a fast trill."""
+YOUNG_FRAMES = 2.0  # after its onset a note does not end yet
+PLACES_BEFORE, PLACES_AFTER = 1.0, 2.0  # frames around its own in which a head may place an onset
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The network's times in samples; see TranscriberConfig."""
+
+    sample_rate: int
+    hop: int
+    phases: int
+    look_ahead: tuple[int, ...]
+
+    @property
+    def frame(self) -> int:
+        return self.hop * self.phases
+
+    def frame_start(self, end: int, head: int) -> int:
+        """Return where the frame begins that `head` speaks about at the hop that ends before sample `end`."""
+        return end - self.look_ahead[head] - self.frame
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How one head is decoded. Thresholds are activations, 0..1; the rest counts hops."""
+    """How one stream is decoded. Thresholds are activations, 0..1.
 
-    onset_threshold: float
-    frame_threshold: float
-    rearm_ratio: float = 0.5  # of the onset threshold: below it a sounding pitch may be struck again
-    shortest_gap: float = SHORTEST_GAP
-    low_hops: int = LOW_HOPS
+    onset, low_onset: head -> threshold, for the keys from E2 up and for those below; a head left out has no vote.
+    frame_head: whose frame, offset and pedal activations count; the other three are their thresholds.
+    """
+
+    onset: Mapping[int, float]
+    low_onset: Mapping[int, float]
+    frame_head: int
+    frame: float
+    offset: float = 1.01
+    pedal: float = 0.5
+    rearm_ratio: float = 0.5  # of the onset threshold: below it a head may hear the key again
 
     @classmethod
-    def of_head(cls, settings: Mapping[str, Any], head: int) -> "DecodeSettings":
-        """Read the settings of one head from a manifest's `settings`."""
-        rest = {k: settings[k] for k in ("rearm_ratio", "shortest_gap", "low_hops") if k in settings}
-        return cls(float(settings["onset_threshold"][head]), float(settings["frame_threshold"][head]), **rest)
+    def read(cls, settings: Mapping[str, Any]) -> "DecodeSettings":
+        """Build from a manifest's JSON, whose keys are words."""
+        onset, low_onset = ({int(k): float(v) for k, v in settings[name].items()} for name in ("onset", "low_onset"))
+        rest = {name: float(settings[name]) for name in ("offset", "pedal", "rearm_ratio") if name in settings}
+        return cls(onset, low_onset, int(settings["frame_head"]), float(settings["frame"]), **rest)
 
 
 class NoteTracker:
-    """The state machines of 88 pitches. Times are in hops, so that nothing here knows a sample rate."""
+    """The state machines of 88 pitches. Places are model samples.
 
-    def __init__(self, settings: DecodeSettings) -> None:
-        self._settings = settings
+    single: the instrument plays one note at a time; a new one ends the one before, and of several the surest is it.
+    """
+
+    def __init__(self, settings: DecodeSettings, clock: Clock, single: bool = False) -> None:
+        self._settings, self._clock, self._single = settings, clock, single
+        self._heads = sorted(set(settings.onset) | set(settings.low_onset), reverse=True)  # the latest knows best
+        thresholds = np.full((len(self._heads), PITCHES), np.inf)
+        for row, head in enumerate(self._heads):
+            thresholds[row, :LOW_KEYS] = settings.low_onset.get(head, np.inf)
+            thresholds[row, LOW_KEYS:] = settings.onset.get(head, np.inf)
+        self._thresholds = thresholds
+        self._gap = SHORTEST_GAP_SECONDS * clock.sample_rate
         self.sensitivity = 0.5
         self.lowest, self.highest = LOWEST_PITCH, LOWEST_PITCH + PITCHES - 1
-        self._sounding = np.zeros(PITCHES, bool)
-        self._armed = np.ones(PITCHES, bool)
-        self._low = np.zeros(PITCHES, np.int32)
-        self._onset = np.full(PITCHES, -1e9)
+        self.sounding = np.zeros(PITCHES, bool)
+        self.onset, self._offset = np.full(PITCHES, -1e12), np.full(PITCHES, -1e12)  # of each key's last note
+        self._armed = np.ones_like(thresholds, bool)
+        self._before = np.zeros_like(thresholds)  # the other phase's onset activations
+        self._frame_before, self._offset_before = np.zeros(PITCHES), np.zeros(PITCHES)
 
-    def step(
-        self, frame_start: float, onset: Activation, frame: Activation, velocity: Activation, shift: Activation
-    ) -> list[Event]:
-        """Take one frame's activations, each (88,) float32; return its events, sample counted in hops.
+    def step(self, end: int, outputs: Tensors, open_to_new: bool = True) -> list[Event]:
+        """Take the outputs, (1, heads, 88) each, of the hop that ends before sample `end`; return what was decided.
 
-        frame_start: the frame spoken about. No event is placed before it: an onset that was recognised a hop
-        after its own is moved up to here, since the stream's latency has been declared.
+        open_to_new: False while the input gate is shut: notes may end, none starts.
         """
-        settings = self._settings
-        threshold = np.clip(settings.onset_threshold * 4.0 ** (0.5 - self.sensitivity), 0.02, 0.98)
-        place = frame_start + np.clip(shift, 0.0, 2.0)
-        allowed = self._armed & (place - self._onset >= settings.shortest_gap) & self._in_range()
-        struck = (onset >= threshold) & allowed
-        self._low = np.where(frame < settings.frame_threshold, self._low + 1, 0)
-        young = frame_start - self._onset < 2.0
-        ended = self._sounding & (struck | ((self._low >= settings.low_hops) & ~young))
-        events = self._events(struck, ended, np.where(struck, place, frame_start), velocity)
-        self._sounding = (self._sounding & ~ended) | struck
-        self._onset[struck] = place[struck]
-        self._low[struck] = 0
-        self._armed = np.where(struck, False, self._armed | (onset < settings.rearm_ratio * threshold))
+        events: list[Event] = []
+        ended = self._ended(end, outputs)
+        thresholds = np.clip(self._thresholds * 4.0 ** (0.5 - self.sensitivity), 0.02, 0.98)
+        thresholds[np.isinf(self._thresholds)] = np.inf
+        onset = outputs["onset"][0, self._heads]
+        crossed = (onset >= thresholds) & self._armed & self._in_range()
+        struck, replaced = np.zeros(PITCHES, bool), np.zeros(PITCHES, bool)
+        for row in np.flatnonzero(crossed.any(1)):
+            head = self._heads[row]
+            shift = np.clip(outputs["shift"][0, head], -PLACES_BEFORE, PLACES_AFTER)
+            place = self._clock.frame_start(end, head) + shift * self._clock.frame
+            new = crossed[row] & (place - self.onset >= self._gap) & open_to_new
+            place = np.maximum(place, self._offset)
+            if self._single and new.any():
+                new &= np.arange(PITCHES) == np.argmax(np.where(new, onset[row], -1.0))
+                new &= not struck.any()
+            for key in np.flatnonzero(new):
+                own = np.arange(PITCHES) == key
+                over = self.sounding & ~struck if self._single else (self.sounding | struck) & own
+                events += [self._end(int(other), float(place[key])) for other in np.flatnonzero(over)]
+                replaced |= over
+                unit = min(1.0, max(0.0, float(outputs["velocity"][0, head, key])))
+                events.append(NoteOn(float(place[key]), int(key) + LOWEST_PITCH, max(1, round(127 * unit))))
+            self.onset[new] = place[new]
+            struck |= new
+        events += [self._end(int(key), self._end_place(end)) for key in np.flatnonzero(ended & ~struck & ~replaced)]
+        self.sounding = (self.sounding & ~ended & ~replaced) | struck
+        calm = np.maximum(onset, self._before) < self._settings.rearm_ratio * thresholds
+        self._armed = (self._armed & ~crossed) | calm
+        self._before = onset.copy()
         return events
 
     def end_all(self, place: float) -> list[Event]:
         """End every sounding note at `place`."""
-        ended: list[Event] = [NoteOff(place, int(i) + LOWEST_PITCH) for i in np.flatnonzero(self._sounding)]
-        self._sounding[:] = False
+        ended: list[Event] = [NoteOff(place, int(i) + LOWEST_PITCH) for i in np.flatnonzero(self.sounding)]
+        self.sounding[:] = False
         return ended
+
+    def _end(self, key: int, place: float) -> NoteOff:
+        """End a note, at the earliest a sample after it began; its key's next one begins no earlier."""
+        self._offset[key] = max(place, float(self.onset[key]) + 1)
+        return NoteOff(float(self._offset[key]), key + LOWEST_PITCH)
+
+    def _end_place(self, end: int) -> float:
+        return float(self._clock.frame_start(end, self._settings.frame_head))
+
+    def _ended(self, end: int, outputs: Tensors) -> NDArray[np.bool_]:
+        """Return which sounding keys end: both phases' mean says so."""
+        frame = outputs["frame"][0, self._settings.frame_head].astype(np.float64)
+        offset = outputs["offset"][0, self._settings.frame_head].astype(np.float64)
+        low = (frame + self._frame_before) / 2 < self._settings.frame
+        low |= (offset + self._offset_before) / 2 >= self._settings.offset
+        self._frame_before, self._offset_before = frame, offset
+        old = self._end_place(end) - self.onset >= YOUNG_FRAMES * self._clock.frame
+        return self.sounding & low & old
 
     def _in_range(self) -> NDArray[np.bool_]:
         pitches = np.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES)
         return (pitches >= self.lowest) & (pitches <= self.highest)
-
-    def _events(
-        self, struck: NDArray[np.bool_], ended: NDArray[np.bool_], place: NDArray[np.float64], velocity: Activation
-    ) -> list[Event]:
-        events: list[Event] = [NoteOff(float(place[i]), int(i) + LOWEST_PITCH) for i in np.flatnonzero(ended)]
-        for i in np.flatnonzero(struck):
-            unit = min(1.0, max(0.0, float(velocity[i])))
-            events.append(NoteOn(float(place[i]), int(i) + LOWEST_PITCH, max(1, round(127 * unit))))
-        return events

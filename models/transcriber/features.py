@@ -1,10 +1,12 @@
 """From samples to spectra on a logarithmic frequency axis: what the transcriber network eats. It sits in the graph.
 
-Three magnitudes per bin, from a short, a middle and a long window that all end at the newest sample: the short one
-knows when, the long one knows which pitch. Called by `network`.
+Four magnitudes per bin, from windows of 32 to 256 ms that all end at the newest sample: the shortest knows when, the
+longest knows which pitch. Called by `network`.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -14,6 +16,10 @@ from models.layers.spectrum import CausalSpectrum
 from models.transcriber.config import LOWEST_PITCH, TranscriberConfig
 
 GAIN = 2e4  # log1p(GAIN * magnitude): bends at -86 dB, so that digital silence and faint noise are both near 0
+TAP_GROUPS = (3, 6, 14, 32, 96)
+"""`step` gathers the Fourier bins of a logarithmic one in groups of as many: one group would be 79 wide, nearly all zeros."""
+WIDEST = TAP_GROUPS[-1]
+TUNING_TAPS = 5  # bins: what is out of tune is shifted by up to two, 67 cents
 SCALE = 0.25  # brings the features to about 0..2
 
 
@@ -24,35 +30,66 @@ class LogFrequencySpectrum(nn.Module):
         super().__init__()
         self.hop, self.longest = config.hop, max(config.windows)
         self.spectra = nn.ModuleList(
-            CausalSpectrum(size, config.hop, fall) for size, fall in zip(config.windows, config.falls, strict=True)
+            CausalSpectrum(size, fall) for size, fall in zip(config.windows, config.falls, strict=True)
         )
-        for number, size in enumerate(config.windows):
+        first, groups = 0, []  # of each window's squared magnitudes, side by side
+        for number, (size, spectrum) in enumerate(zip(config.windows, self.spectra, strict=True)):
             taps, weights = _pooling(config, size)
-            self.register_buffer(f"taps{number}", torch.from_numpy(taps), persistent=False)
-            self.register_buffer(f"weights{number}", torch.from_numpy(weights), persistent=False)
-            self.register_buffer(
-                f"matrix{number}", torch.from_numpy(_dense(taps, weights, size // 2)), persistent=False
-            )
+            self._constant(f"matrix{number}", torch.from_numpy(_dense(taps, weights, size // 2)))
+            groups.append((first + spectrum.places[taps], weights))
+            first += size // 2
+        order = []
+        taps, weights = (
+            np.concatenate([_widened(part, WIDEST) for part in parts]) for parts in zip(*groups, strict=True)
+        )
+        counts = (weights > 0).sum(1)
+        for number, (fewer, most) in enumerate(pairwise((0, *TAP_GROUPS))):
+            chosen = np.flatnonzero((counts > fewer) & (counts <= most))
+            nearest = np.argsort(weights[chosen] <= 0, axis=1, kind="stable")[:, :most]  # what counts, first
+            self._constant(f"taps{number}", torch.from_numpy(np.take_along_axis(taps[chosen], nearest, 1)))
+            self._constant(f"weights{number}", torch.from_numpy(np.take_along_axis(weights[chosen], nearest, 1)))
+            order.append(chosen)
+        place = np.argsort(np.concatenate(order)).reshape(len(config.windows), config.bins)
+        around = np.arange(config.bins)[:, None] + np.arange(TUNING_TAPS) - TUNING_TAPS // 2
+        self._constant("order", torch.from_numpy(place[:, np.clip(around, 0, config.bins - 1)].reshape(-1)))
+        self.shape = len(config.windows), config.bins
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, windows, frames, bins), whole hops only."""
-        pooled = [spectrum(audio) @ getattr(self, f"matrix{number}") for number, spectrum in enumerate(self.spectra)]
+    def _constant(self, name: str, values: Tensor) -> None:
+        self.register_buffer(name, values, persistent=False)
+
+    def forward(self, audio: Tensor, every: int) -> Tensor:
+        """(batch, samples) -> (batch, windows, frames, bins), a frame after every so many samples."""
+        pooled = [
+            spectrum(audio, every) @ getattr(self, f"matrix{number}") for number, spectrum in enumerate(self.spectra)
+        ]
         return SCALE * torch.log1p(GAIN * torch.stack(pooled, 1))
 
     def initial_state(self, batch: int) -> Tensor:
         """(batch, longest window - hop) samples of silence."""
         return torch.zeros(batch, self.longest - self.hop)
 
-    def step(self, audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, hop) and the state -> (batch, windows, bins) and the new state."""
+    def step(self, audio: Tensor, tuning: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, hop), `tuning_taps` (batch, taps) and the state -> (batch, windows, bins) and the new state."""
         heard = torch.cat([state, audio], 1)
+        squares = [spectrum.step(heard[:, self.longest - spectrum.size :]) for spectrum in self.spectra]
+        magnitude = torch.sqrt(torch.cat(squares, 1))
         pooled = []
-        for number, spectrum in enumerate(self.spectra):
-            magnitude = spectrum.step(heard[:, self.longest - spectrum.size :])
+        for number in range(len(TAP_GROUPS)):
             taps, weights = getattr(self, f"taps{number}"), getattr(self, f"weights{number}")
             gathered = torch.index_select(magnitude, 1, taps.reshape(-1)).reshape(-1, *taps.shape)
             pooled.append((gathered * weights).sum(-1))
-        return SCALE * torch.log1p(GAIN * torch.stack(pooled, 1)), heard[:, self.hop :]
+        around = torch.index_select(torch.cat(pooled, 1), 1, self.order).reshape(
+            -1, self.shape[0] * self.shape[1], TUNING_TAPS
+        )
+        tuned = (around @ tuning.unsqueeze(2)).reshape(-1, *self.shape)
+        return SCALE * torch.log1p(GAIN * tuned), heard[:, self.hop :]
+
+
+def tuning_taps(semitones: float, bins_per_semitone: int) -> np.ndarray:
+    """Return the weights (TUNING_TAPS,) float32 that bring an instrument tuned so much too high to its place."""
+    reach = TUNING_TAPS // 2
+    shift = float(np.clip(semitones * bins_per_semitone, -reach, reach))
+    return np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1) - shift)).astype(np.float32)
 
 
 def _pooling(config: TranscriberConfig, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,3 +113,7 @@ def _dense(taps: np.ndarray, weights: np.ndarray, magnitudes: int) -> np.ndarray
     matrix = np.zeros((magnitudes, len(taps)), np.float32)
     np.add.at(matrix, (taps, np.arange(len(taps))[:, None]), weights)
     return matrix
+
+
+def _widened(rows: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])))

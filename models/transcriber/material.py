@@ -1,100 +1,133 @@
-"""What training hears: the renders, made once, and random segments of them as somebody might have recorded them.
+"""What training hears: renders and recordings, made or cut once, and random segments of them in rooms.
 
-Called by `training`. Which pieces and which font are kept for validation stands in `split.json`.
+Called by `training`. `plans` says what is rendered; a data set has its own split.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from models.sound.augmentation import nothing_played, record
-from models.sound.renders import RenderPlan, load_render, make_renders
+from models.sound.datasets import DATASETS, Recording, find_dataset, write_recordings
+from models.sound.renders import Render, load_render, make_renders
 from models.transcriber.config import TranscriberConfig
-from models.transcriber.targets import Rolls, rolls_of
+from models.transcriber.plans import VALIDATION_RENDERS, renders_of
+from models.transcriber.targets import Score
 
 logger = logging.getLogger(__name__)
 
-SEGMENT_HOPS = 500  # 8 s
-NOTHING_SHARE = 0.05  # of the segments in which nobody plays
-VALIDATION_RENDERS = 24
-LOW_SHARE = 0.25  # of the renders: pieces moved down, since they hold few notes of the lowest two octaves
-LOW_TRANSPOSITION = (-24, -8)  # semitones
-PIANO_FONTS = ("FluidR3_GM.sf2", "MuseScore_General_Lite.sf3")
-FONT_FOLDERS = (Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3"))
+SEGMENT_FRAMES = 500  # 8 s
+NOTHING_SHARE = 0.14  # of the segments in which nobody plays
+ROUND = 300  # segments, after which new renders are looked for
+HELD, EXCHANGED = 2000, 100  # renders in memory, 4 GB of a minute each; of those beyond, so many come in every round
+WITH_PEDAL = ("maestro", "maps")  # the data sets of pianos that say when the pedal is down
+
+Thing = TypeVar("Thing")
 
 
-def prepare_renders(data: Path, output: Path, seed: int, hours: float, processes: int) -> tuple[Path, Path]:
-    """Make the training and validation renders that are missing; return their folders."""
-    split = json.loads(Path(__file__).with_name("split.json").read_text())
-    giantmidi = sorted((data / "midi_giantmidi56").glob("*.mid"))
-    pop909 = sorted((data / "midi_pop909").glob("[0-9]*/*.mid"))
-    held_out = split["validation_giantmidi"]
-    training = RenderPlan(
-        tuple(p for p in giantmidi if p.stem not in held_out),
-        tuple(p for p in pop909 if int(p.stem) <= split["last_training_pop909"]),
-        tuple(_font(name) for name in PIANO_FONTS),
-        data / "notes_salamander_piano",
-        seed,
-    )
-    validation = RenderPlan(
-        tuple(p for p in giantmidi if p.stem in held_out),
-        tuple(p for p in pop909 if p.stem in split["validation_pop909"]),
-        (_font(split["validation_font"]),),
-        data / "notes_salamander_piano",
-        seed + 1,
-        seconds=30.0,
-        salamander_share=0.35,
-        exercise_share=0.08,
-        pianos_only=True,
-    )
-    low = replace(training, seed=seed + 2, exercise_share=0.0, transposition=LOW_TRANSPOSITION)
-    folders = output / "renders" / "training", output / "renders" / "validation"
-    count = round(hours * 3600 / training.seconds)
-    first_low = round(count * (1 - LOW_SHARE))
-    for plan, folder, indices in (
-        (validation, folders[1], range(VALIDATION_RENDERS)),
-        (training, folders[0], range(first_low)),
-        (low, folders[0], range(first_low, count)),
-    ):
-        for number, _ in enumerate(make_renders(plan, folder, indices, processes)):
+class TrainingError(ValueError):
+    """Something the user can mend keeps training from its material or its start; the message is one sentence."""
+
+
+def folders_of(output: Path, network: str) -> tuple[Path, Path]:
+    """Return where the renders for training and for validation lie."""
+    top = output / "renders" if network == "piano" else output / "renders" / network
+    return top / "training", top / "validation"
+
+
+def prepare_renders(data: Path, output: Path, seed: int, hours: float, processes: int, network: str = "piano") -> None:
+    """Make the training and validation renders that are missing.
+
+    data: the folders that renders are made from, public data sets, or both; or itself such a data set. Where there is
+    nothing to render from, the data sets' own validation splits are what validation hears.
+    """
+    folders = dict(zip(("training", "validation"), folders_of(output, network), strict=True))
+    datasets = find_datasets(data, network)
+    rendered = not datasets or (data / "midi_giantmidi56").is_dir()
+    for side, plan, indices in renders_of(network, data, seed, hours) if rendered else ():
+        for number, _ in enumerate(make_renders(plan, folders[side], indices, processes)):
             if number % 50 == 0:
-                logger.info("rendered %d of at most %d into %s", number + 1, len(indices), folder)
-    return folders
+                logger.info("rendered %d of at most %d into %s", number + 1, len(indices), folders[side])
+    for name, recordings in datasets.items():
+        _write(name, [r for r in recordings if r.split == "train"], folders["training"])
+        if not rendered:
+            held_out = [r for r in recordings if r.split == "validation"]
+            _write(name, spread(held_out, VALIDATION_RENDERS[network]), folders["validation"])
+    for side, folder in folders.items():
+        if not any(folder.glob("render_*.npz")):
+            raise TrainingError(f"{data} holds nothing for the {side} of the network '{network}'")
 
 
-def segments(folder: Path, config: TranscriberConfig, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Rolls]]:
+def find_datasets(data: Path, network: str) -> dict[str, list[Recording]]:
+    """Return the recordings with audio of the data sets that `data` is or contains, as far as this network can use them."""
+    found: dict[str, list[Recording]] = {}
+    for folder in (data, *sorted(path for path in data.glob("*/") if path.is_dir())):
+        try:
+            name = find_dataset(folder)
+        except ValueError:
+            continue
+        if network == "piano" and name not in WITH_PEDAL:
+            if name != "pop909":
+                logger.info("%s is left out: it does not say when a piano's pedal is down", folder)
+            continue
+        try:
+            recordings = [recording for recording in DATASETS[name](folder) if recording.audio is not None]
+        except (ValueError, OSError) as error:
+            raise TrainingError(str(error)) from error
+        if recordings:
+            found.setdefault(name, []).extend(recordings)
+    return found
+
+
+def spread(things: Sequence[Thing], count: int) -> Sequence[Thing]:
+    """Return at most `count` of them, from all over."""
+    return things[:: max(1, -(-len(things) // count))]
+
+
+def segments(folder: Path, config: TranscriberConfig, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Score]]:
     """Random recorded segments for ever; renders that appear in the folder meanwhile are heard too."""
-    length = SEGMENT_HOPS * config.hop
-    renders: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+    length = SEGMENT_FRAMES * config.frame
+    renders: dict[Path, Render] = {}
     while True:
-        for path in sorted(folder.glob("render_*.npz")):
-            if path not in renders:
-                renders[path] = load_render(path)
+        _refill(renders, sorted(folder.glob("render_*.npz")), rng)
         stored = list(renders.values())
-        for _ in range(300):
+        for _ in range(ROUND):
             if rng.random() < NOTHING_SHARE:
-                yield (
-                    nothing_played(length, config.sample_rate, rng),
-                    rolls_of(np.zeros((0, 4)), SEGMENT_HOPS, config.hop),
-                )
+                yield nothing_played(length, config.sample_rate, rng), Score.nothing()
                 continue
-            audio, notes = stored[int(rng.integers(len(stored)))]
-            start = int(rng.integers(0, len(audio) - length))
-            recorded = record(audio[start : start + length].astype(np.float32) / 32768, config.sample_rate, rng)
-            inside = notes[(notes[:, 1] > start) & (notes[:, 0] < start + length)] - [start, start, 0, 0]
-            yield recorded, rolls_of(inside, SEGMENT_HOPS, config.hop)
+            render = stored[int(rng.integers(len(stored)))]
+            start = int(rng.integers(0, len(render.audio) - length))
+            samples = render.audio[start : start + length].astype(np.float32) / 32768
+            notes = render.notes
+            inside = notes[(notes[:, 1] > start - config.frame) & (notes[:, 0] < start + length)]
+            score = Score(inside - [start, start, 0, 0], render.pedal - start, render.bend - [start, 0])
+            yield record(samples, config.sample_rate, rng), score
 
 
-def _font(name: str) -> Path:
-    for folder in FONT_FOLDERS:
-        if (folder / name).exists():
-            return folder / name
-    raise FileNotFoundError(
-        f"sound font {name} is in none of {', '.join(map(str, FONT_FOLDERS))}; its Debian package installs it"
-    )
+def _refill(renders: dict[Path, Render], paths: list[Path], rng: np.random.Generator) -> None:
+    """Read the renders that are new; where there are more than HELD, let some that were heard make way for others."""
+    new = [path for path in paths if path not in renders]
+    if len(renders) >= HELD and new:
+        held = list(renders)
+        for index in rng.choice(len(held), min(EXCHANGED, len(new)), replace=False):
+            del renders[held[index]]
+    room = HELD - len(renders)
+    if len(new) > room:
+        new = [new[index] for index in rng.choice(len(new), room, replace=False)]
+    renders |= {path: load_render(path) for path in new}
+
+
+def _write(name: str, recordings: Sequence[Recording], folder: Path) -> None:
+    """Cut the recordings into renders; all are of one split."""
+    if not recordings:
+        return
+    logger.info("cutting %d recordings of %s into %s", len(recordings), name, folder)
+    try:
+        write_recordings(recordings, folder, recordings[0].split)
+    except (ValueError, OSError) as error:
+        raise TrainingError(str(error)) from error

@@ -1,9 +1,9 @@
-"""The transcriber network: samples in; for every look-ahead head and pitch, onset, frame, velocity and shift out.
+"""The transcriber network: samples in; for every look-ahead head, what each pitch does, and the sustain pedal, out.
 
-A causal trunk computes one vector a pitch and frame; the heads read it, with what the trunk said some hops ago, and a
-head that may look ahead k hops was taught to speak about the frame k hops ago. `forward` hears whole sequences
-(training), `step` one hop with its state (live), with the same weights and the same result. Not here: thresholds and
-notes, which are `decode`'s.
+A causal trunk computes one vector a pitch and frame; the heads read it, with what the trunk said some frames ago, and a
+head that may look ahead was taught to speak about a frame that has passed. `forward` hears whole sequences (training),
+`step` one hop with its state (live), with the same weights and the same result: the frames of the phases are so many
+sequences side by side in `forward`, and take turns in `step`. Not here: thresholds and notes, which are `decode`'s.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from models.layers.recurrence import PitchwiseRecurrence
 from models.transcriber.config import PITCHES, TranscriberConfig
 from models.transcriber.features import LogFrequencySpectrum
 
-OUTPUTS = ("onset", "frame", "velocity", "shift")
-SHIFT_REACH = 2.5  # hops either side within which an onset can be placed
+OUTPUTS = ("onset", "frame", "velocity", "shift", "offset", "bend")  # of every head and pitch
+SHIFT_REACH = 2.5  # frames either side within which an onset can be placed
+BEND_REACH = 2.5  # semitones
 
 
 class TranscriberNetwork(nn.Module):
@@ -38,21 +39,26 @@ class TranscriberNetwork(nn.Module):
         self.harmonic = nn.Linear(spectral * len(config.harmonics), config.harmonic_channels)
         self.harmonic_low = nn.Linear(spectral * len(config.harmonics), config.harmonic_channels, bias=False)
         self.pitch_bias = nn.Parameter(torch.zeros(PITCHES, config.harmonic_channels))
-        self.time_conv = CausalConvolution(config.harmonic_channels, channels, 3)
+        self.time_conv = CausalConvolution(config.harmonic_channels, channels, 3, config.phases)
         self.mixing0 = IntervalMixing(channels, config.narrow_channels, channels, config.intervals)
-        self.recurrence0 = PitchwiseRecurrence(channels, channels)
+        self.recurrence0 = PitchwiseRecurrence(channels, channels, config.phases)
         self.mixing1 = IntervalMixing(channels, config.narrow_channels, channels, config.intervals)
-        self.recurrence1 = PitchwiseRecurrence(channels, channels)
+        self.recurrence1 = PitchwiseRecurrence(channels, channels, config.phases)
         self.head_hidden = nn.Linear(3 * channels, channels)
         self.memory = nn.Linear(3 * channels, config.memory_channels)
-        self.taps = DelayTaps(config.memory_channels, config.memory_delays)
+        self.taps = DelayTaps(config.memory_channels, config.memory_delays, config.phases)
         self.head_decision = nn.Linear(
             channels + config.memory_channels * len(config.memory_delays), config.head_channels
         )
-        self.heads = nn.Linear(config.head_channels, len(config.look_ahead_hops) * len(OUTPUTS))
+        self.heads = nn.Linear(config.head_channels, len(config.look_ahead) * len(OUTPUTS))
+        self.pedal_in = nn.Linear(2 * channels, config.pedal_channels)
+        self.pedal_recurrence = PitchwiseRecurrence(config.pedal_channels, config.pedal_channels, config.phases)
+        self.pedal_heads = nn.Linear(2 * config.pedal_channels, len(config.look_ahead))
         with torch.no_grad():
-            self.heads.bias.view(len(OUTPUTS), -1)[0] = -4.0  # onsets are rare
-            self.heads.bias.view(len(OUTPUTS), -1)[1] = -2.0
+            bias = self.heads.bias.view(len(OUTPUTS), -1)
+            bias[OUTPUTS.index("onset")] = bias[OUTPUTS.index("offset")] = -4.0  # they are rare
+            bias[OUTPUTS.index("frame")] = -2.0
+            self.heads.weight.view(len(OUTPUTS), -1)[OUTPUTS.index("bend")] = bias[OUTPUTS.index("bend")] = 0.0
         offsets = [round(12 * config.bins_per_semitone * float(torch.log2(torch.tensor(h)))) for h in config.harmonics]
         self._below, self._above = (
             -min(offsets),
@@ -67,13 +73,25 @@ class TranscriberNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def forward(self, audio: Tensor) -> dict[str, Tensor]:
-        """(batch, samples) -> each output (batch, frames, heads, pitches), from silence, whole hops only."""
-        return {name: self._bounded(name, value) for name, value in self.logits(audio).items()}
+        """(batch, samples) -> each output (batch, hops, heads, pitches), `pedal` without pitches; from silence."""
+        batch, phases = len(audio), self.config.phases
+        spectra = self.features(audio, self.config.hop)  # (batch, windows, hops, bins)
+        hops = spectra.shape[2]
+        spectra = functional.pad(spectra, (0, 0, 0, -hops % phases)).unflatten(2, (-1, phases))
+        sequences = spectra.permute(0, 3, 1, 2, 4).flatten(0, 1)  # (batch * phases, windows, frames, bins)
+        found = {}
+        for name, value in self._read(sequences).items():
+            in_turn = value.unflatten(0, (batch, phases)).transpose(1, 2).flatten(1, 2)
+            found[name] = self._bounded(name, in_turn[:, :hops])
+        return found
 
     def logits(self, audio: Tensor) -> dict[str, Tensor]:
-        """What `forward` gives before it is bounded, for the losses."""
+        """What `forward` gives before it is bounded, of one phase: (batch, frames, …). For the losses."""
         with torch.no_grad():
-            spectra = self.features(audio)  # (batch, windows, frames, bins)
+            spectra = self.features(audio, self.config.frame)
+        return self._read(spectra)
+
+    def _read(self, spectra: Tensor) -> dict[str, Tensor]:
         spectra = functional.pad(spectra, (0, 0, self.config.spectral_frames - 1, 0))
         hidden = torch.relu(self.spectral_in(spectra))
         hidden = torch.relu(self.spectral(hidden)).permute(0, 2, 3, 1)  # (batch, frames, bins, channels)
@@ -87,11 +105,16 @@ class TranscriberNetwork(nn.Module):
         first = self.recurrence0(torch.relu(self.mixing0(timed)))
         second = self.recurrence1(torch.relu(self.mixing1(first)))
         trunk = torch.cat([timed, first, second], -1)
-        return self._read_heads(trunk, self.taps(self.memory(trunk)))
+        now = torch.relu(self.head_hidden(trunk))
+        outputs = self._read_heads(now, self.taps(self.memory(trunk)))
+        heard = self._hear_pedal(now)
+        remembered = self.pedal_recurrence(heard.unsqueeze(2)).squeeze(2)
+        return outputs | {"pedal": self.pedal_heads(torch.cat([heard, remembered], -1))}
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
         """The state before the first hop: silence and zeros."""
-        spectra = torch.zeros(batch, len(self.config.windows), self.config.spectral_frames - 1, self.config.bins)
+        hops = (self.config.spectral_frames - 1) * self.config.phases
+        spectra = torch.zeros(batch, len(self.config.windows), hops, self.config.bins)
         return {
             "audio": self.features.initial_state(batch),
             "spectra": spectra,
@@ -99,13 +122,17 @@ class TranscriberNetwork(nn.Module):
             "recurrence0": self.recurrence0.initial_state(batch, PITCHES),
             "recurrence1": self.recurrence1.initial_state(batch, PITCHES),
             "memory": self.taps.initial_state(batch, PITCHES),
+            "pedal": self.pedal_recurrence.initial_state(batch, 1),
         }
 
-    def step(self, audio: Tensor, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """(batch, hop) and the state -> each output (batch, heads, pitches) and the new state."""
-        spectrum, heard = self.features.step(audio, state["audio"])
+    def step(
+        self, audio: Tensor, tuning: Tensor, state: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """(batch, hop), `features.tuning_taps` (batch, taps) and the state -> each output (batch, heads, pitches), `pedal`
+        without pitches, and the new state."""
+        spectrum, heard = self.features.step(audio, tuning, state["audio"])
         spectra = torch.cat([state["spectra"], spectrum.unsqueeze(2)], 2)
-        hidden = torch.relu(self.spectral_in(spectra))
+        hidden = torch.relu(self.spectral_in(spectra[:, :, :: self.config.phases]))
         hidden = torch.relu(self.spectral(hidden)).squeeze(2).transpose(1, 2)  # (batch, bins, channels)
         padded = functional.pad(hidden, (0, 0, self._below, self._above))
         width = self.config.spectral_channels * len(self.config.harmonics)
@@ -113,11 +140,15 @@ class TranscriberNetwork(nn.Module):
         hidden = torch.relu(self._weigh_harmonics(gathered))
         timed, time_conv = self.time_conv.step(hidden, state["time_conv"])
         timed = torch.relu(timed)
-        first, recurrence0 = self.recurrence0.step(torch.relu(self.mixing0(timed)), state["recurrence0"])
-        second, recurrence1 = self.recurrence1.step(torch.relu(self.mixing1(first)), state["recurrence1"])
+        first, recurrence0 = self.recurrence0.step(torch.relu(self.mixing0.step(timed)), state["recurrence0"])
+        second, recurrence1 = self.recurrence1.step(torch.relu(self.mixing1.step(first)), state["recurrence1"])
         trunk = torch.cat([timed, first, second], -1)
         remembered, memory = self.taps.step(self.memory(trunk), state["memory"])
-        outputs = self._read_heads(trunk, remembered)
+        now = torch.relu(self.head_hidden(trunk))
+        outputs = self._read_heads(now, remembered)
+        heard_pedal = self._hear_pedal(now)
+        held, pedal = self.pedal_recurrence.step(heard_pedal.unsqueeze(1), state["pedal"])
+        outputs["pedal"] = self.pedal_heads(torch.cat([heard_pedal, held.squeeze(1)], -1))
         new_state = {
             "audio": heard,
             "spectra": spectra[:, :, 1:],
@@ -125,6 +156,7 @@ class TranscriberNetwork(nn.Module):
             "recurrence0": recurrence0,
             "recurrence1": recurrence1,
             "memory": memory,
+            "pedal": pedal,
         }
         return {name: self._bounded(name, value) for name, value in outputs.items()}, new_state
 
@@ -134,16 +166,21 @@ class TranscriberNetwork(nn.Module):
         low = functional.pad(low, (0, 0, 0, PITCHES - self.config.low_pitches))
         return self.harmonic(gathered) + low + self.pitch_bias
 
-    def _read_heads(self, trunk: Tensor, remembered: Tensor) -> dict[str, Tensor]:
+    def _read_heads(self, now: Tensor, remembered: Tensor) -> dict[str, Tensor]:
         """(…, pitches, channels), now and as remembered -> each output (…, heads, pitches)."""
-        now = torch.relu(self.head_hidden(trunk))
         decision = torch.relu(self.head_decision(torch.cat([now, remembered], -1)))
         read = self.heads(decision).transpose(-1, -2)  # (…, outputs * heads, pitches)
-        heads = len(self.config.look_ahead_hops)
+        heads = len(self.config.look_ahead)
         return {name: read[..., n * heads : (n + 1) * heads, :] for n, name in enumerate(OUTPUTS)}
 
+    def _hear_pedal(self, now: Tensor) -> Tensor:
+        """(…, pitches, channels) -> (…, pedal channels): the mean key and the loudest in each channel."""
+        return torch.relu(self.pedal_in(torch.cat([now.mean(-2), now.amax(-2)], -1)))
+
     def _bounded(self, name: str, value: Tensor) -> Tensor:
-        return SHIFT_REACH * torch.tanh(value) if name == "shift" else torch.sigmoid(value)
+        if name in ("shift", "bend"):
+            return (SHIFT_REACH if name == "shift" else BEND_REACH) * torch.tanh(value)
+        return torch.sigmoid(value)
 
 
 def load_network(checkpoint: Path) -> TranscriberNetwork:

@@ -1,7 +1,7 @@
 """From notes to what each head should say at each frame, and how wrong it is.
 
-Frame f covers samples f * hop to (f + 1) * hop. A head with look-ahead k speaks at frame t about frame t - k, so its
-targets are the same rolls, k frames later. Called by `training`.
+Frame f covers samples f * frame to (f + 1) * frame. A head that looks ahead D samples speaks at frame f about what was
+played D samples earlier, so its targets are those of the notes, moved D samples later. Called by `training`.
 """
 
 from __future__ import annotations
@@ -13,63 +13,104 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.transcriber.config import LOWEST_PITCH, PITCHES
+from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 
 ONSET_FRAMES = 2  # an onset is marked in its own frame and the next, so that a decoder may act on the first crossing
-ONSET_WEIGHT, FRAME_WEIGHT, VELOCITY_WEIGHT, SHIFT_WEIGHT = 1.0, 0.35, 4.0, 0.35
-POSITIVE_WEIGHT = 2.0  # of a frame with an onset against one without
+OFFSET_FRAMES = 2
+WEIGHTS = {"onset": 1.0, "frame": 0.35, "velocity": 40.0, "shift": 0.5, "offset": 0.25, "bend": 1.0, "pedal": 0.5}
+POSITIVE_WEIGHT, LOW_POSITIVE_WEIGHT = 2.0, 3.5  # of a frame with an onset against one without
+LOW_KEYS = 19  # below E2
+COMMON_LEVEL = 0.8
+"""How much of a segment's mean velocity error is forgiven: how hard a player strikes cannot be told from how near he sits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rolls:
-    """Targets of one segment, each (frames, pitches) float32; velocity and shift count where `near` is 1."""
+    """Targets of one head in one segment: (frames, pitches) float32 each, `pedal` (frames,).
+
+    velocity and shift count where `near` is 1, bend where `frame` is.
+    """
 
     onset: np.ndarray
     frame: np.ndarray
     velocity: np.ndarray
     shift: np.ndarray
     near: np.ndarray
+    offset: np.ndarray
+    bend: np.ndarray
+    pedal: np.ndarray
 
 
-def rolls_of(notes: np.ndarray, frames: int, hop: int) -> Rolls:
-    """Mark notes (notes, 4), onset and offset in samples, pitch, velocity 1..127, on a segment of `frames`."""
-    onset, frame, velocity, shift, near = (np.zeros((frames, PITCHES), np.float32) for _ in range(5))
-    for start, stop, pitch, strength in notes[np.argsort(notes[:, 0])]:
-        column, first = int(pitch) - LOWEST_PITCH, int(np.floor(start / hop))
-        last = max(first + 1, round(stop / hop))
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What is played in a segment, in samples: notes (n, 4) onset, offset, pitch, velocity; pedal (spans, 2) down, up;
+    bend (points, 2) sample, semitones, piecewise linear."""
+
+    notes: np.ndarray
+    pedal: np.ndarray
+    bend: np.ndarray
+
+    @classmethod
+    def nothing(cls) -> Score:
+        return cls(np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def rolls_of(score: Score, frames: int, frame_samples: int, delay: int = 0) -> Rolls:
+    """Mark a score, moved `delay` samples later, on a segment of `frames`."""
+    onset, frame, velocity, shift, near, offset, bend = (np.zeros((frames, PITCHES), np.float32) for _ in range(7))
+    for start, stop, pitch, strength in score.notes[np.argsort(score.notes[:, 0])]:
+        start, stop = start + delay, stop + delay
+        column, first = int(pitch) - LOWEST_PITCH, int(np.floor(start / frame_samples))
+        last = max(first + 1, round(stop / frame_samples))
         frame[max(0, first) : max(0, last), column] = 1
+        offset[max(0, last) : max(0, last + OFFSET_FRAMES), column] = 1
         if not 0 <= first < frames:
             continue
         onset[first : first + ONSET_FRAMES, column] = 1
         around = np.arange(max(0, first - 1), min(frames, first + 3))
         near[around, column] = 1
         velocity[around, column] = strength / 127
-        shift[around, column] = start / hop - around
-    return Rolls(onset, frame, velocity, shift, near)
+        shift[around, column] = start / frame_samples - around
+    middle = (np.arange(frames) + 0.5) * frame_samples
+    if len(score.bend):
+        bend[:] = np.interp(middle, score.bend[:, 0] + delay, score.bend[:, 1])[:, None]
+    pedal = np.zeros(frames, np.float32)
+    for down, up in score.pedal:
+        pedal[(middle >= down + delay) & (middle < up + delay)] = 1
+    return Rolls(onset, frame, velocity, shift, near, offset, bend, pedal)
 
 
-def stack_heads(segments: list[Rolls], look_ahead_hops: tuple[int, ...]) -> dict[str, Tensor]:
-    """Delay each roll by each head's look-ahead: every entry (batch, frames, heads, pitches)."""
-    stacked = {}
-    for name in ("onset", "frame", "velocity", "shift", "near"):
-        roll = torch.from_numpy(np.stack([getattr(segment, name) for segment in segments]))
-        frames = roll.shape[1]
-        stacked[name] = torch.stack([functional.pad(roll, (0, 0, k, 0))[:, :frames] for k in look_ahead_hops], 2)
-    return stacked
+def stack_heads(segments: list[Score], frames: int, config: TranscriberConfig) -> dict[str, Tensor]:
+    """Targets of all heads: every entry (batch, frames, heads, pitches), `pedal` (batch, frames, heads)."""
+    rolls = [[rolls_of(score, frames, config.frame, delay) for delay in config.look_ahead] for score in segments]
+    return {
+        name: torch.from_numpy(np.stack([np.stack([getattr(roll, name) for roll in row], 1) for row in rolls]))
+        for name in Rolls.__dataclass_fields__
+    }
 
 
-def loss_of(logits: dict[str, Tensor], targets: dict[str, Tensor], shift_reach: float) -> dict[str, Tensor]:
+def loss_of(
+    logits: dict[str, Tensor], targets: dict[str, Tensor], shift_reach: float, bend_reach: float
+) -> dict[str, Tensor]:
     """Each part of the loss, summed over pitches, averaged over batch, frames and heads, weighted."""
     near, scale = targets["near"], 1 / targets["near"][..., 0].numel()
-    onset = functional.binary_cross_entropy_with_logits(
-        logits["onset"].float(), targets["onset"], pos_weight=torch.tensor(POSITIVE_WEIGHT), reduction="sum"
-    )
-    frame = functional.binary_cross_entropy_with_logits(logits["frame"].float(), targets["frame"], reduction="sum")
-    velocity = (near * (torch.sigmoid(logits["velocity"].float()) - targets["velocity"]) ** 2).sum()
-    shift = (near * (shift_reach * torch.tanh(logits["shift"].float()) - targets["shift"]).abs()).sum()
-    return {
-        "onset": ONSET_WEIGHT * scale * onset,
-        "frame": FRAME_WEIGHT * scale * frame,
-        "velocity": VELOCITY_WEIGHT * scale * velocity,
-        "shift": SHIFT_WEIGHT * scale * shift,
+    positive = torch.full((PITCHES,), POSITIVE_WEIGHT)
+    positive[:LOW_KEYS] = LOW_POSITIVE_WEIGHT
+    binary = functional.binary_cross_entropy_with_logits
+    logits = {name: value.float() for name, value in logits.items()}
+    error = near * (torch.sigmoid(logits["velocity"]) - targets["velocity"])
+    struck = near.sum((1, 3), keepdim=True).clamp(min=1)  # (batch, 1, heads, 1)
+    relative = near * (error - COMMON_LEVEL * error.sum((1, 3), keepdim=True) / struck)
+    held = targets["frame"] * (bend_reach * torch.tanh(logits["bend"]) - targets["bend"]).abs()
+    parts = {
+        "onset": binary(logits["onset"], targets["onset"], pos_weight=positive, reduction="sum"),
+        "frame": binary(logits["frame"], targets["frame"], reduction="sum"),
+        "offset": binary(
+            logits["offset"], targets["offset"], pos_weight=torch.tensor(POSITIVE_WEIGHT), reduction="sum"
+        ),
+        "velocity": (relative**2).sum(),
+        "shift": (near * (shift_reach * torch.tanh(logits["shift"]) - targets["shift"]).abs()).sum(),
+        "bend": held.sum(),
+        "pedal": binary(logits["pedal"], targets["pedal"], reduction="sum"),
     }
+    return {name: WEIGHTS[name] * scale * value for name, value in parts.items()}

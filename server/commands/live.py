@@ -17,6 +17,7 @@ from server.files import require_folder, write_text_whole
 from server.live_file import FilePlayer, Listening, spread
 from server.live_view import LiveView
 from server.midi.file import MIDI_SUFFIXES, write_midi
+from server.model_store import find_model
 from server.run_file import write_log
 from server.server_process import own_server
 
@@ -47,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    settings = parse_settings(arguments.set)
+    settings = _for_the_ear(arguments, parse_settings(arguments.set))
     if arguments.input == "jack":
         from server.audio.jack import play_jack
 
@@ -100,6 +101,16 @@ def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
     if not colon or not port.isdecimal():
         raise BacklineError(f"--server is '{arguments.server}'; it is written HOST:PORT, for instance 127.0.0.1:9010")
     return nullcontext((host, int(port)))
+
+
+def _for_the_ear(arguments: argparse.Namespace, settings: dict[str, str | float]) -> dict[str, str | float]:
+    """Who plays wants notes soon: a model that has both kinds of stream is opened live unless told otherwise."""
+    try:
+        manifest = find_model(arguments.model, arguments.models).manifest
+    except BacklineError:
+        return settings  # another server may know it; else it says what is wrong
+    both = any(parameter.name == "stream" for parameter in manifest.parameters)
+    return {"stream": "live", **settings} if both else settings
 
 
 def _listen(

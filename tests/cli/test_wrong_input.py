@@ -120,7 +120,10 @@ def test_odd_audio_is_played(backline, inputs, tmp_path, name):
             ["held", "good.wav", "-o", "OUT/a.mid", "--models", "MODELS", "--set", "lowest=nan"],
             "lowest is 'nan'; allowed: 0 to 127",
         ),
-        (["held", "good.wav", "-o", "OUT/a.mid", "--models", "MODELS", "--set", "look_ahead_ms=20"], "allowed: 0, 48"),
+        (
+            ["held", "good.wav", "-o", "OUT/a.mid", "--models", "MODELS", "--set", "look_ahead_ms=20"],
+            "allowed: auto, 0, 48",
+        ),
         (["probe", "good.wav", "-o", "OUT/a.mid", "--models", "OUT/nowhere"], "there is no folder OUT/nowhere"),
         (["probe", "good.wav"], "the following arguments are required: -o/--output"),
         (["probe", "good.wav", "-o", "OUT/a.mid", "--loud"], "unrecognized arguments: --loud"),

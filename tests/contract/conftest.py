@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from exporters.onnx_export import describe_graph, export
+from exporters.players import write_transcriber
 from models.block import Samples
 from models.manifest import Manifest
 from models.model_file import read_manifest
@@ -16,9 +16,9 @@ from models.probe.network import ProbeNetwork
 from models.registry import bundled_files, open_processor
 from models.step import Step
 from models.stream import StreamProcessor
+from models.transcriber.choice import InstrumentChoice
 from models.transcriber.config import TranscriberConfig
-from models.transcriber.manifest import transcriber_manifest
-from models.transcriber.network import TranscriberNetwork
+from models.transcriber.network import OUTPUTS, TranscriberNetwork
 from server.onnx_step import OnnxStep, open_session
 
 
@@ -36,25 +36,50 @@ class Player:
         return open_processor(self.manifest, step, self.manifest.resolve({"stream": stream, **settings}))
 
 
+SETTLED = 20  # frames: until then a network with random weights moves far, and only once
+
+
 def untrained_transcriber(folder: Path, audio: Samples) -> Player:
-    """Export a transcriber with random weights whose activations swing widely over `audio`, so that notes abound."""
-    torch.manual_seed(3)
-    config = TranscriberConfig()
-    network = TranscriberNetwork(config).eval()
-    whole = audio.shape[1] // config.hop * config.hop
-    with torch.no_grad():
-        logits = torch.stack(list(network.logits(torch.from_numpy(audio[:, :whole])).values()))
-        spread = logits.std(2).mean((1, 3)).flatten()  # over time: (outputs * heads,)
-        network.heads.weight /= spread[:, None]
-        network.heads.bias -= logits.mean((1, 2, 4)).flatten()
-        network.heads.bias /= spread
-    heads = len(config.look_ahead_hops)
-    thresholds = {"onset_threshold": [0.6] * heads, "frame_threshold": [0.5] * heads, "rearm_ratio": 0.9}
-    graph = describe_graph("step", network, {"audio": (config.hop,)})
-    draft = transcriber_manifest(graph, config.sample_rate, config.hop, config.look_ahead_hops, thresholds, {})
+    """Export two networks with random weights whose activations swing widely over `audio`, so that notes abound."""
+    networks = [_talkative(seed, audio) for seed in (3, 4)]
     path = folder / "untrained.onnx"
-    export(network, draft, path)
-    return Player(path, read_manifest(path), network, trained=False)
+    write_transcriber(networks, {"piano": {"": _decoding()}, "general": {"": _decoding()}}, path, {})
+    return Player(path, read_manifest(path), InstrumentChoice(networks), trained=False)
+
+
+def _talkative(seed: int, audio: Samples) -> TranscriberNetwork:
+    torch.manual_seed(seed)
+    network = TranscriberNetwork(TranscriberConfig()).eval()
+    with torch.no_grad():
+        network.heads.weight[...] = torch.randn(network.heads.weight.shape)  # as it is made, it says nothing of bends
+        logits = network.logits(torch.from_numpy(audio))
+        said = torch.stack([logits[name][:, SETTLED:] for name in OUTPUTS])  # (outputs, batch, frames, heads, pitches)
+        spread = said.std(2).mean((1, 3)).flatten()  # over time: (outputs * heads,)
+        network.heads.weight /= spread[:, None]
+        network.heads.bias -= said.mean((1, 2, 4)).flatten()
+        network.heads.bias /= spread
+        spread, middle = (
+            logits["pedal"][:, SETTLED:].std(1).mean(0),
+            logits["pedal"][:, SETTLED:].mean((0, 1)),
+        )  # (heads,)
+        network.pedal_heads.weight /= spread[:, None] / 2
+        network.pedal_heads.bias[...] = 2 * (network.pedal_heads.bias - middle) / spread
+    return network
+
+
+def _decoding() -> dict[str, dict[str, dict[str, object]]]:
+    """Stream -> look-ahead -> settings, as calibration would write them: a live stream hears the earlier heads too."""
+    config, decoding = TranscriberConfig(), {"commit": {}, "live": {}}
+    for head, look_ahead_ms in enumerate(config.look_ahead_ms):
+        early = {str(earlier): 0.9 for earlier in range(head)}
+        for kind, votes in (("commit", {}), ("live", early)):
+            votes = votes | {str(head): 0.6}
+            own = {"onset": votes, "low_onset": votes, "frame_head": head, "frame": 0.5, "offset": 0.8, "pedal": 0.5}
+            own |= {"rearm_ratio": 0.9}
+            hold = round(0.8 * config.look_ahead[head])
+            live = {"hold": hold, "live_delay": config.look_ahead[head] + config.hop // 2} if kind == "live" else {}
+            decoding[kind][f"{look_ahead_ms:g}"] = own | live
+    return decoding
 
 
 KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in bundled_files()} | {

@@ -188,6 +188,32 @@ def test_given_parameters_are_laid_over_the_defaults():
     assert GOOD.resolve({"gain_db": "-3"}) == {"gain_db": -3.0, "stream": "commit", "look_ahead_ms": 16.0}
 
 
+AUTO = replace(
+    GOOD,
+    parameters=(*GOOD.parameters[:2], Parameter("look_ahead_ms", "auto", choices=("auto", "0", "16"), fixed=True)),
+    settings={"auto_look_ahead_ms": {"commit": 16, "live": 0}},
+)
+
+
+@pytest.mark.parametrize(
+    ("given_values", "look_ahead_ms"),
+    [({}, 16), ({"stream": "live"}, 0), ({"look_ahead_ms": "auto", "stream": "commit"}, 16), ({"look_ahead_ms": 0}, 0)],
+)
+def test_an_automatic_look_ahead_becomes_that_of_the_stream(given_values, look_ahead_ms):
+    assert float(AUTO.resolve(given_values)["look_ahead_ms"]) == look_ahead_ms
+
+
+def test_an_automatic_look_ahead_that_no_head_has_is_refused():
+    broken = replace(AUTO, settings={"auto_look_ahead_ms": {"commit": 20, "live": 0}})
+    with pytest.raises(ManifestError, match="look_ahead_ms is 20; model 'echo' offers: 0, 16"):
+        broken.resolve({})
+
+
+def test_settings_keep_their_order_on_the_way_through_json():
+    ordered = replace(GOOD, settings={"networks": {"piano": 1, "general": 2, "a": 3}})
+    assert list(parse_manifest(ordered.to_json()).settings["networks"]) == ["piano", "general", "a"]
+
+
 @pytest.mark.parametrize(
     ("given_values", "sentence"),
     [

@@ -84,7 +84,10 @@ def test_an_unknown_address_is_answered_with_what_is_wrong(sender):
         (osc("/backline/stream/open", "probe", 48000, '{"volume": 3}'), "no parameter 'volume'; it has: stream"),
         (osc("/backline/stream/open", "probe", 48000, '{"pace": "late"}'), "pace is 'late'; allowed: realtime, free"),
         (osc("/backline/stream/open", "held", 48000, '{"sensitivity": NaN}'), "sensitivity is 'nan'; allowed: 0 to 1"),
-        (osc("/backline/stream/open", "held", 48000, '{"look_ahead_ms": 20}'), "look_ahead_ms is '20'; allowed: 0, 48"),
+        (
+            osc("/backline/stream/open", "held", 48000, '{"look_ahead_ms": 20}'),
+            "look_ahead_ms is '20'; allowed: auto, 0, 48",
+        ),
         (osc("/backline/stream/close", 99), "there is no stream 99"),
         (osc("/backline/stream/close", -(2**63)), "there is no stream -9223372036854775808"),
         (osc("/backline/stream/set", 99, "a", "b"), "there is no stream 99"),
