@@ -29,7 +29,7 @@ def main() -> None:
         with own_server() as (host, port):
             client = BridgeClient(host, port)
             client.load("transcriber")
-            stream = client.open_stream("transcriber", rate, {"pace": "realtime"})
+            stream = client.open_stream("transcriber", rate, {"stream": "live", "pace": "realtime"})
             player = FilePlayer(stream, samples[:, : SECONDS * rate], rate, BLOCK, realtime=True)
             heard = player.play(view.event, lambda: None)
             stream.close()

@@ -60,7 +60,7 @@ def transcriber_manifest(
     return Manifest(
         name="transcriber",
         title="Transcriber: audio to notes while it is played",
-        licence="Apache-2.0; trained on CC-BY and MIT material (models/transcriber/README.md)",
+        licence="Apache-2.0; trained on free material, named in models/transcriber/README.md",
         paper="",
         sample_rate=config.sample_rate,
         hop=config.hop,
@@ -91,6 +91,9 @@ def transcriber_manifest(
             "Salamander Grand Piano by Alexander Holm (CC-BY)",
             "GiantMIDI-Piano (CC BY 4.0)",
             "POP909 (MIT)",
+            "Philharmonia Orchestra single notes (free for any use but as samples)",
+            "electric bass single notes (CC0)",
+            "game music of Freedoom, OpenTTD, openMSX and Simutrans, played by sound fonts (BSD, GPL-2, Artistic)",
             "renders with Debian's sound fonts",
         ),
         settings={**clock, **settings, "auto_look_ahead_ms": AUTO_LOOK_AHEAD_MS},
