@@ -75,8 +75,8 @@ def write_transcriber(
 ) -> float:
     """Write a transcriber of one or two networks; `decoding` holds for each, in their order, what calibrate_groups chose."""
     from models.transcriber.choice import InstrumentChoice
-    from models.transcriber.features import TUNING_TAPS
     from models.transcriber.manifest import instruments_of, transcriber_manifest
+    from models.transcriber.tuning import TUNING_TAPS
 
     network = InstrumentChoice(networks)
     config = network.config

@@ -68,7 +68,7 @@ class LiveView:
                 self._waits.append(wait_ms)
             self._notes.append(ShownNote(event.pitch, event.velocity, seconds))
             if self._live is None:
-                late = f"  heard after {wait_ms:4.0f} ms" if wait_ms >= 0 else ""
+                late = f"  heard {wait_ms:4.0f} ms after its place" if wait_ms >= 0 else ""
                 line = f"{seconds:8.3f} s  {pitch_name(event.pitch):<4} velocity {event.velocity:3d}{late}"
                 self._console.print(line, highlight=False)
         elif isinstance(event, NoteOff):
@@ -89,7 +89,9 @@ class LiveView:
         """Return the picture of one moment."""
         waits = sorted(self._waits)
         late = (
-            f"heard after {waits[len(waits) // 2]:.0f} ms (slowest {waits[-1]:.0f})" if waits else "nothing heard yet"
+            f"heard {waits[len(waits) // 2]:.0f} ms after their place (slowest {waits[-1]:.0f})"
+            if waits
+            else "nothing heard yet"
         )
         foot = f"{seconds:6.1f} s   {self.heard} notes   {late}   {load}"
         return Panel(

@@ -31,11 +31,8 @@ class PedalTracker:
         """Take the outputs of the hop that ends before sample `end`; return a change of the pedal, if there is one."""
         self._recent = [*self._recent[1:], float(outputs["pedal"][0, self._head])]
         limit = self._threshold + (-PEDAL_HYSTERESIS if self.down else PEDAL_HYSTERESIS)
-        down = sum(self._recent) / len(self._recent) >= limit
-        if down == self.down:
-            return []
         place = self._clock.frame_start(end, self._head) + self._clock.frame / 2
-        return self.move(place, down)
+        return self.move(place, sum(self._recent) / len(self._recent) >= limit)
 
     def move(self, place: float, down: bool) -> list[Event]:
         """Put the pedal where it is not yet."""

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from models.layers.spectrum import CausalSpectrum
 from models.transcriber.config import LOWEST_PITCH, TranscriberConfig
+from models.transcriber.tuning import TUNING_TAPS
 
 GAIN = 2e4  # log1p(GAIN * magnitude): bends at -86 dB, so that digital silence and faint noise are both near 0
 TAP_GROUPS = (3, 6, 14, 32, 96)
 """`step` gathers the Fourier bins of a logarithmic one in groups of as many: one group would be 79 wide, nearly all zeros."""
 WIDEST = TAP_GROUPS[-1]
-TUNING_TAPS = 5  # bins: what is out of tune is shifted by up to two, 67 cents
 SCALE = 0.25  # brings the features to about 0..2
 
 
@@ -83,13 +83,6 @@ class LogFrequencySpectrum(nn.Module):
         )
         tuned = (around @ tuning.unsqueeze(2)).reshape(-1, *self.shape)
         return SCALE * torch.log1p(GAIN * tuned), heard[:, self.hop :]
-
-
-def tuning_taps(semitones: float, bins_per_semitone: int) -> np.ndarray:
-    """Return the weights (TUNING_TAPS,) float32 that bring an instrument tuned so much too high to its place."""
-    reach = TUNING_TAPS // 2
-    shift = float(np.clip(semitones * bins_per_semitone, -reach, reach))
-    return np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1) - shift)).astype(np.float32)
 
 
 def _pooling(config: TranscriberConfig, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -128,7 +128,7 @@ class TranscriberNetwork(nn.Module):
     def step(
         self, audio: Tensor, tuning: Tensor, state: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """(batch, hop), `features.tuning_taps` (batch, taps) and the state -> each output (batch, heads, pitches), `pedal`
+        """(batch, hop), `tuning.tuning_taps` (batch, taps) and the state -> each output (batch, heads, pitches), `pedal`
         without pitches, and the new state."""
         spectrum, heard = self.features.step(audio, tuning, state["audio"])
         spectra = torch.cat([state["spectra"], spectrum.unsqueeze(2)], 2)

@@ -18,12 +18,11 @@ from models.step import Step
 from models.stream import StreamKind, StreamSpec, stream_spec
 from models.transcriber.decode import Clock, DecodeSettings, NoteTracker
 from models.transcriber.expression import BendTracker, InputGate, PedalTracker
-from models.transcriber.tuning import A4, TuningFinder
+from models.transcriber.tuning import A4, TuningFinder, tuning_taps
 from models.transcriber.voice import Voice
 
 CHANGEABLE = ("sensitivity", "lowest", "highest", "gate_db", "tuning_hz", "pedal", "bend", "transpose", "channel")
 GATE_SECONDS = 0.05  # the gate stays open so long after the last sample above it
-TUNING_TAPS = 5  # see features.tuning_taps, which is the same without torch
 
 
 class TranscriberProcessor:
@@ -117,6 +116,4 @@ class TranscriberProcessor:
         if given == 0:
             self._tuning.listen(samples)
         semitones = 12 * np.log2(given / A4) if given else self._tuning.semitones
-        reach = TUNING_TAPS // 2
-        shift = np.clip(semitones * self._bins_per_semitone, -reach, reach)
-        return np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1) - shift)).astype(np.float32)[None]
+        return tuning_taps(float(semitones), self._bins_per_semitone)[None]

@@ -89,6 +89,7 @@ def pair(truth: np.ndarray, found: np.ndarray, tolerance: float) -> list[tuple[i
 
 
 def ends_of(heard: Heard, found: np.ndarray, head: int, frame: float, offset: float) -> np.ndarray:
+    """Return the sample at which each of `strikes` ends, by the frame and offset activations of `head`."""
     config = heard.config
     low = (_both_phases(heard.frame[:, head]) < frame) | (_both_phases(heard.offset[:, head]) >= offset)
     ends = np.zeros(len(found))
@@ -113,6 +114,7 @@ def _both_phases(roll: np.ndarray) -> np.ndarray:
 
 
 def frame_f1_of(heard: Heard, columns: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> float:
+    """Return F1 of frames of 23.2 ms against what was played; starts and ends in samples."""
     step = 0.0232 * heard.config.sample_rate
     size = int(heard.hops * heard.config.hop / step) + 2, heard.onset.shape[2]
     rolls = []

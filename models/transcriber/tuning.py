@@ -15,6 +15,7 @@ FORGET_SECONDS = 15.0
 AGREEMENT = 0.6  # length of the mean direction, 0..1, from which it is believed
 HEARD_SECONDS = 2.0
 LEAST = 0.08  # semitones: nearer, nothing is corrected
+TUNING_TAPS = 5  # bins: what is out of tune is shifted by up to two, 67 cents
 
 
 class TuningFinder:
@@ -59,3 +60,10 @@ class TuningFinder:
         sure = self._seconds >= HEARD_SECONDS and abs(self._direction) >= AGREEMENT * self._weight
         found = float(np.angle(self._direction) / (2 * np.pi))
         self.semitones = found if sure and abs(found) >= LEAST else 0.0
+
+
+def tuning_taps(semitones: float, bins_per_semitone: int) -> np.ndarray:
+    """Return the weights (TUNING_TAPS,) float32 that bring an instrument tuned so much too high to its place."""
+    reach = TUNING_TAPS // 2
+    shift = float(np.clip(semitones * bins_per_semitone, -reach, reach))
+    return np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1) - shift)).astype(np.float32)

@@ -160,7 +160,7 @@ def _say(console: Console, row: dict[str, object], output: Path | None, report: 
     assert isinstance(waits, dict)
     line = f"{row['notes']} notes"
     if waits:
-        line += f", heard {waits['p50']:.0f} ms after their onset (p95 {waits['p95']:.0f}, slowest {waits['max']:.0f})"
+        line += f", heard {waits['p50']:.0f} ms after their place (p95 {waits['p95']:.0f}, slowest {waits['max']:.0f})"
         line += f", {row['late_events']} late"
     written = " and ".join(str(path) for path in (output, report) if path)
     console.print(line + (f"; wrote {written}" if written else ""), highlight=False)

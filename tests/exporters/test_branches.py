@@ -15,8 +15,8 @@ from models.model_file import read_manifest
 from models.registry import open_processor
 from models.transcriber.choice import InstrumentChoice
 from models.transcriber.config import TranscriberConfig
-from models.transcriber.features import TUNING_TAPS, tuning_taps
 from models.transcriber.network import TranscriberNetwork
+from models.transcriber.tuning import TUNING_TAPS, tuning_taps
 from server.onnx_step import OnnxStep, open_session
 
 CONFIG = TranscriberConfig()

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from models.transcriber.config import LOWEST_PITCH, TranscriberConfig
-from models.transcriber.features import TAP_GROUPS, TUNING_TAPS, LogFrequencySpectrum, tuning_taps
+from models.transcriber.features import TAP_GROUPS, LogFrequencySpectrum
+from models.transcriber.tuning import TUNING_TAPS, tuning_taps
 
 CONFIG = TranscriberConfig()
 HOPS = 65  # two windows of the longest, and one

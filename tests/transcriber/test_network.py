@@ -6,8 +6,8 @@ from torch import Tensor
 
 from models.transcriber.choice import InstrumentChoice
 from models.transcriber.config import PITCHES, TranscriberConfig
-from models.transcriber.features import tuning_taps
 from models.transcriber.network import BEND_REACH, OUTPUTS, SHIFT_REACH, TranscriberNetwork
+from models.transcriber.tuning import tuning_taps
 
 CONFIG = TranscriberConfig()
 HOPS, BATCH = 41, 2  # an odd number: the phases' sequences are of two lengths

@@ -10,10 +10,10 @@ from models.events import ControlChange, Event, NoteOff, NoteOn
 from models.manifest import GraphSpec, Manifest
 from models.step import Tensors
 from models.transcriber.config import TranscriberConfig
-from models.transcriber.features import tuning_taps
 from models.transcriber.manifest import instruments_of, transcriber_manifest
 from models.transcriber.processor import TranscriberProcessor
 from models.transcriber.targets import Score
+from models.transcriber.tuning import tuning_taps
 
 CONFIG = TranscriberConfig()
 HOPS = 150
