@@ -65,7 +65,7 @@ def coded(
 
 def nothing_played(length: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Return (length,) float32 of what is not music: silence, noise, hum, clicks, speech."""
-    kind = rng.integers(12)
+    kind = rng.integers(14)
     if kind == 0:
         return (rng.normal(0, 1, length) * 10 ** rng.uniform(-6, -4)).astype(np.float32)
     if kind >= 5:

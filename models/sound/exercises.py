@@ -157,6 +157,27 @@ def _struck_again(rng: np.random.Generator, time: float) -> Rows:
     return rows
 
 
+def _restruck(rng: np.random.Generator, time: float) -> Rows:
+    """Keys that come back after 45 to 100 ms, two to four strikes each, up for 5 to 30 ms in between, some over held chords."""
+    rows: Rows = []
+    if rng.random() < 0.5:
+        root = int(rng.integers(30, 80))
+        held = rng.choice([0, 3, 4, 5, 7, 10, 12, 15, 16, 19, 24], int(rng.integers(1, 5)), replace=False)
+        rows += [(time, time + float(rng.uniform(1, 4)), float(root + step), _velocity(rng)) for step in held]
+    for _ in range(int(rng.integers(3, 10))):
+        time += float(rng.uniform(0.1, 0.5))
+        pitches = rng.choice(np.arange(LOWEST_PITCH, HIGHEST_PITCH + 1), int(rng.choice((1, 1, 1, 2))), replace=False)
+        gap, velocity = float(rng.uniform(0.045, 0.1)), float(rng.uniform(25, 120))
+        louder, strikes = float(rng.normal(0, 8)), int(rng.choice((2, 2, 3, 4)))
+        for strike in range(strikes):
+            held_for = gap - float(rng.uniform(0.005, 0.03)) if strike < strikes - 1 else float(rng.uniform(0.04, 0.5))
+            for pitch in pitches:
+                touch = velocity + strike * louder + float(rng.normal(0, 6))
+                rows.append((time, time + held_for, float(pitch), max(15.0, touch)))
+            time += gap
+    return rows
+
+
 def _trill(rng: np.random.Generator, time: float) -> Rows:
     """Two keys in turn, 7 to 16 strikes a second."""
     pitch, gap, velocity = int(rng.integers(36, 100)), float(rng.uniform(0.06, 0.14)), _velocity(rng)
@@ -168,7 +189,7 @@ def _trill(rng: np.random.Generator, time: float) -> Rows:
     ]  # fmt: skip
 
 
-FAST_KEYS: tuple[Exercise, ...] = (_struck_again, _struck_again, _trill, _repeated)
+FAST_KEYS: tuple[Exercise, ...] = (_restruck, _restruck, _struck_again, _trill, _repeated)
 EXERCISES: tuple[Exercise, ...] = (
     _isolated,
     _repeated,

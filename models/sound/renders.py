@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from models.sound.exercises import Exercise, exercise
+from models.sound.modelled_piano import ModelledPiano
 from models.sound.performance import HIGHEST_PITCH, LOWEST_PITCH, Performance, excerpt, read_performance, vary
 from models.sound.sampler import SampledPiano
 from models.sound.soundfont import RENDER_RATE, play_soundfont
@@ -59,8 +60,9 @@ class RenderPlan:
     """A cache of pianos.
 
     giantmidi, pop909: MIDI files; fonts: sound fonts; salamander: folder of single notes, or None to leave the sampler
-    out; exercises: the kinds of them, all if None. `salamander_share` and `pianos_only` say which instruments play;
-    `transposition` moves pieces by semitones.
+    out; exercises: the kinds of them, all if None. `modelled_share` is that of pianos that are made up, another for every
+    render; of the other renders `salamander_share` and `pianos_only` say which instruments play. `transposition` moves
+    pieces by semitones.
     """
 
     giantmidi: tuple[Path, ...]
@@ -74,6 +76,7 @@ class RenderPlan:
     pianos_only: bool = False
     transposition: tuple[int, int] = (-6, 6)
     exercises: tuple[Exercise, ...] | None = None
+    modelled_share: float = 0.0
 
     def group(self, index: int) -> str:
         return ""
@@ -89,6 +92,9 @@ class RenderPlan:
         def play(index: int) -> Render:
             rng = np.random.default_rng([self.seed, index])
             performance = _choose_performance(self, rng)
+            if self.modelled_share and rng.random() < self.modelled_share:
+                audio = ModelledPiano(rng, SAMPLE_RATE).play(performance, self.seconds + TAIL_SECONDS, rng)
+                return as_render(audio, performance)
             return as_render(_play(self, performance, rng, piano), performance)
 
         return play

@@ -6,7 +6,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from models.sound.exercises import EXERCISES, exercise
+from models.sound.exercises import EXERCISES, FAST_KEYS, exercise
 from models.sound.performance import excerpt, read_performance, tidy, vary
 from models.sound.take import prelude
 
@@ -118,6 +118,25 @@ def test_invented_exercises_are_playable_and_cover_the_keyboard(assert_playable)
         assert played.pedal.max(initial=0) <= 12.0
         pitches |= set(played.notes[:, 2])
     assert len(pitches) == 88
+
+
+def test_fast_keys_come_back_within_a_tenth_of_a_second_released_before_or_under_the_pedal(assert_playable):
+    gaps, ups, pedalled = [], [], 0
+    for seed in range(40):
+        played = exercise(np.random.default_rng(seed), 20.0, FAST_KEYS)
+        assert_playable(played)
+        for pitch in np.unique(played.notes[:, 2]):
+            notes = played.notes[played.notes[:, 2] == pitch]
+            soon = np.diff(notes[:, 0]) < 0.1
+            gaps += list(np.diff(notes[:, 0])[soon])
+            ups += list((notes[1:, 0] - notes[:-1, 1])[soon])
+            again = notes[1:, 0][soon, None]
+            pedalled += int(((played.pedal[:, 0] < again) & (again < played.pedal[:, 1])).sum())
+    assert len(gaps) > 1000
+    assert min(gaps) > 0.04
+    assert np.percentile(gaps, 25) < 0.065
+    assert np.mean(np.array(ups) < 0.031) > 0.8
+    assert 0.1 < pedalled / len(gaps) < 0.5
 
 
 @pytest.mark.parametrize("play", EXERCISES, ids=lambda play: play.__name__.strip("_"))

@@ -160,6 +160,26 @@ def test_exercises_alone_need_no_pieces(recordings, tmp_path):
     assert made(plan, tmp_path, range(2)) == ["render_00000.npz", "render_00001.npz"]
 
 
+def test_pianos_that_are_made_up_need_no_recordings_and_no_font(tmp_path, begins_at):
+    plan = RenderPlan((), (), (), None, seed=2, seconds=SECONDS, exercise_share=1.0, modelled_share=1.0)
+    for folder in ("one", "other"):
+        made(plan, tmp_path / folder, range(3), processes=2)
+    for index in range(3):
+        path = render_path(tmp_path / "one", index)
+        assert same(path, render_path(tmp_path / "other", index))
+        render = load_render(path)
+        assert abs(len(render.audio) - (SECONDS + TAIL_SECONDS) * SAMPLE_RATE) <= 2
+        onset = render.notes[0, 0] / SAMPLE_RATE
+        assert -0.001 < begins_at(render.audio, SAMPLE_RATE, onset, share=0.1) - onset < 0.004
+
+
+def test_what_is_played_does_not_depend_on_who_plays(plan, tmp_path):
+    made(plan, tmp_path / "none", range(4))
+    made(replace(plan, modelled_share=1e-9), tmp_path / "rare", range(4))
+    notes = [load_render(render_path(tmp_path / name, 0)).notes for name in ("none", "rare")]
+    assert np.array_equal(*notes)
+
+
 @pytest.fixture(params=[pytest.param(SOUND_FONT, marks=fluidsynth, id=SOUND_FONT.stem)])
 def sound_font(request: pytest.FixtureRequest) -> Path:
     return request.param
