@@ -7,10 +7,12 @@ tensors `state/<path>` going in and `next_state/<path>` coming out (ONNX names e
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper
@@ -70,10 +72,17 @@ def describe_graph(name: str, network: StepNetwork, inputs: dict[str, tuple[int,
     )  # fmt: skip
 
 
-def export(network: nn.Module, manifest: Manifest, path: Path, model: onnx.ModelProto | None = None) -> float:
+def export(
+    network: nn.Module,
+    manifest: Manifest,
+    path: Path,
+    model: onnx.ModelProto | None = None,
+    others: Mapping[str, nn.Module] | None = None,
+) -> float:
     """Write `network` with `manifest` to `path` and return the largest torch-to-ONNX difference over 50 hops.
 
-    model: the network's graph, where its step holds choices that a trace would freeze; else it is traced.
+    model: the graph, where it holds more than `network`; else it is traced. others: boolean constant of that graph ->
+    what it is where that constant is set.
     Raises ExportError where graph and manifest disagree or parity is worse than 1e-3; then nothing is written.
     """
     graph = manifest.graphs[0]
@@ -89,8 +98,9 @@ def export(network: nn.Module, manifest: Manifest, path: Path, model: onnx.Model
         problems = check_graph(draft, graph)
         if problems:
             raise ExportError(f"model '{manifest.name}' breaks its manifest: {'; '.join(problems)}")
-        difference = check_parity(network, draft, graph)
-        if difference > 1e-3:
+        networks = {"": network, **(others or {})}
+        difference = float(np.max([check_parity(one, draft, graph, constant=name) for name, one in networks.items()]))
+        if not difference <= 1e-3:
             raise ExportError(f"torch and ONNX differ by {difference:.2g} over 50 hops; allowed: 0.001")
         partial = path.with_name(path.name + ".part")
         partial.write_bytes(draft.read_bytes())

@@ -74,22 +74,25 @@ def write_transcriber(
     networks: Sequence[TranscriberNetwork], decoding: Mapping[str, Any], path: Path, quality: Mapping[str, float]
 ) -> float:
     """Write a transcriber of one or two networks; `decoding` holds for each, in their order, what calibrate_groups chose."""
-    from models.transcriber.choice import InstrumentChoice
     from models.transcriber.manifest import instruments_of, transcriber_manifest
     from models.transcriber.tuning import TUNING_TAPS
 
-    network = InstrumentChoice(networks)
-    config = network.config
+    config = networks[0].config
     settings = {
         "networks": {name: groups[""] for name, groups in decoding.items()},
         "instruments": instruments_of(decoding),
     }
+    others = dict(zip(list(decoding)[1:], networks[1:], strict=True))
+    settings["constants"] = {
+        name: {"instrument": [key for key, row in settings["instruments"].items() if row["network"] == name]}
+        for name in others
+    }
     inputs: dict[str, tuple[int, ...]] = {"audio": (config.hop,), "tuning": (TUNING_TAPS,)}
-    alone = describe_graph("step", networks[0], inputs)
-    graphs = [trace(one, alone) for one in networks]
-    joined = join_branches(graphs[0], graphs[-1], "instrument")
-    graph = describe_graph("step", network, inputs | {"instrument": (1,)})
-    return export(network.eval(), transcriber_manifest(graph, config, settings, quality), path, joined)
+    graph = describe_graph("step", networks[0], inputs)
+    model = trace(networks[0], graph)
+    for name, other in others.items():
+        model = join_branches(model, trace(other, graph), name)
+    return export(networks[0], transcriber_manifest(graph, config, settings, quality), path, model, others)
 
 
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {

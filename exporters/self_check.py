@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 
 from models.manifest import GraphSpec
+from models.model_file import with_constant_set
 
 
 def check_graph(path: Path, graph: GraphSpec) -> list[str]:
@@ -37,9 +38,12 @@ def check_graph(path: Path, graph: GraphSpec) -> list[str]:
     return problems
 
 
-def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """Return a one-thread CPU session of the file."""
+def open_session(path: Path, constant: str = "") -> onnxruntime.InferenceSession:
+    """Return a one-thread CPU session of the file, with one of its boolean constants set."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    data = path.read_bytes()
+    if constant:
+        data = with_constant_set(data, constant)
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

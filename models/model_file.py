@@ -55,6 +55,17 @@ def graph_checksum(data: bytes) -> str:
     return "sha256:" + digest.hexdigest()
 
 
+def with_constant_set(data: bytes, name: str) -> bytes:
+    """Return an ONNX file whose boolean constant `name`, one value, is true. Raises ModelFileError where it has none.
+
+    The constant's bytes: TensorProto.data_type (2) = 9, bool; name (8); raw_data (9), a byte.
+    """
+    false = b"\x10\x09\x42" + bytes([len(name)]) + name.encode() + b"\x4a\x01"
+    if data.count(false + b"\x00") != 1:
+        raise ModelFileError(f"its graph has no boolean constant '{name}', which its manifest names")
+    return data.replace(false + b"\x00", false + b"\x01")
+
+
 def _metadata(data: bytes, fields: list[tuple[int, bytes, bytes]]) -> str | None:
     for number, payload, _ in fields:
         if number != METADATA_FIELD:

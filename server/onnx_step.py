@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 
 from models.manifest import GraphSpec, TensorSpec
+from models.model_file import with_constant_set
 from models.step import Step, Tensors
 from server.errors import BacklineError
 
@@ -31,8 +32,13 @@ def choose_provider(wanted: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def open_session(path: Path, provider: str = "cpu", batch: int = 1) -> onnxruntime.InferenceSession:
-    """Return a session of the file with the batch axis pinned. Raises BacklineError where it cannot be had."""
+def open_session(
+    path: Path, provider: str = "cpu", batch: int = 1, constants: tuple[str, ...] = ()
+) -> onnxruntime.InferenceSession:
+    """Return a session of the file with the batch axis pinned. Raises BacklineError where it cannot be had.
+
+    constants: boolean constants of the graph that are set; what they switch off is not even loaded.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # two threads are slower here and their tail is 10 ms (benchmarks)
     options.inter_op_num_threads = 1
@@ -43,9 +49,12 @@ def open_session(path: Path, provider: str = "cpu", batch: int = 1) -> onnxrunti
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     name = PROVIDERS[choose_provider(provider)]
     try:
+        data = path.read_bytes()
+        for constant in constants:
+            data = with_constant_set(data, constant)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it says in its own words is said below in ours
-            session = onnxruntime.InferenceSession(str(path), options, providers=[name])
+            session = onnxruntime.InferenceSession(data, options, providers=[name])
     except Exception as error:  # ONNX Runtime raises many classes of its own; all mean this file cannot be served
         raise BacklineError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
     if session.get_providers()[0] != name:

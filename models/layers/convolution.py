@@ -26,14 +26,14 @@ class CausalConvolution(nn.Module):
         return self.linear(torch.cat([padded[:, k : k + frames] for k in range(self.kernel)], -1))
 
     def initial_state(self, batch: int, pitches: int) -> Tensor:
-        """(batch, (kernel - 1) * phases, pitches, inputs) of zeros."""
-        return self.linear.weight.new_zeros(batch, (self.kernel - 1) * self.phases, pitches, self.inputs)
+        """(batch, pitches, (kernel - 1) * phases, inputs) of zeros."""
+        return self.linear.weight.new_zeros(batch, pitches, (self.kernel - 1) * self.phases, self.inputs)
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, pitches, inputs) and the state -> (batch, pitches, outputs) and the new state."""
-        heard = torch.cat([state, values.unsqueeze(1)], 1)
-        joined = torch.cat([heard[:, k * self.phases] for k in range(self.kernel)], -1)
-        return self.linear(joined), heard[:, 1:]
+        """(batch * pitches, inputs) and the state -> (batch * pitches, outputs) and the new state."""
+        places = torch.arange(self.kernel) * self.phases
+        taps, new = _heard_again(values, state, places)
+        return self.linear(taps), new
 
 
 class DelayTaps(nn.Module):
@@ -49,12 +49,17 @@ class DelayTaps(nn.Module):
         return torch.cat([functional.pad(values, (0, 0, 0, 0, delay, 0))[:, :frames] for delay in self.delays], -1)
 
     def initial_state(self, batch: int, pitches: int) -> Tensor:
-        """(batch, longest delay * phases, pitches, channels) of zeros."""
-        return torch.zeros(batch, max(self.delays) * self.phases, pitches, self.channels)
+        """(batch, pitches, longest delay * phases, channels) of zeros."""
+        return torch.zeros(batch, pitches, max(self.delays) * self.phases, self.channels)
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, pitches, channels) and the state -> (batch, pitches, channels * delays) and the new state."""
-        heard = torch.cat([state, values.unsqueeze(1)], 1)
-        places = (max(self.delays) - torch.tensor(self.delays)) * self.phases
-        taps = torch.index_select(heard, 1, places).transpose(1, 2)  # (batch, pitches, delays, channels)
-        return taps.reshape(-1, values.shape[1], len(self.delays) * self.channels), heard[:, 1:]
+        """(batch * pitches, channels) and the state -> (batch * pitches, channels * delays) and the new state."""
+        return _heard_again(values, state, (max(self.delays) - torch.tensor(self.delays)) * self.phases)
+
+
+def _heard_again(values: Tensor, state: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch * pitches, channels), the state and places in both together -> what lies there, side by side, and the new state."""
+    _, pitches, _, channels = state.shape
+    heard = torch.cat([state, values.reshape(-1, pitches, 1, channels)], 2)
+    taps = torch.index_select(heard, 2, places).reshape(-1, len(places) * channels)
+    return taps, heard[:, :, 1:]

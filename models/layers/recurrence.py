@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class PitchwiseRecurrence(nn.Module):
@@ -31,13 +32,15 @@ class PitchwiseRecurrence(nn.Module):
         return self.unit.weight_hh_l0.new_zeros(batch, self.phases, pitches, self.hidden)
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, pitches, inputs) and the state -> (batch, pitches, hidden) and the new state."""
-        unit, last = self.unit, state[:, 0]
-        from_input = values @ unit.weight_ih_l0.t() + unit.bias_ih_l0
-        from_state = last @ unit.weight_hh_l0.t() + unit.bias_hh_l0
-        reset_in, update_in, new_in = from_input.split(self.hidden, -1)
-        reset_state, update_state, new_state = from_state.split(self.hidden, -1)
-        update = torch.sigmoid(update_in + update_state)
-        candidate = torch.tanh(new_in + torch.sigmoid(reset_in + reset_state) * new_state)
+        """(batch * pitches, inputs) and the state -> (batch * pitches, hidden) and the new state."""
+        unit, (_, phases, pitches, hidden) = self.unit, state.shape
+        last, others = state.split([1, phases - 1], 1)
+        last = last.reshape(-1, hidden)
+        from_input = functional.linear(values, unit.weight_ih_l0, unit.bias_ih_l0)
+        from_state = functional.linear(last, unit.weight_hh_l0, unit.bias_hh_l0)
+        gates_in, new_in = from_input.split([2 * hidden, hidden], 1)
+        gates_state, new_state = from_state.split([2 * hidden, hidden], 1)
+        reset, update = torch.sigmoid(gates_in + gates_state).chunk(2, 1)
+        candidate = torch.tanh(new_in + reset * new_state)
         output = candidate + update * (last - candidate)
-        return output, torch.cat([state[:, 1:], output.unsqueeze(1)], 1)
+        return output, torch.cat([others, output.reshape(-1, 1, pitches, hidden)], 1)

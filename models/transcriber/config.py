@@ -29,8 +29,8 @@ class TranscriberConfig:
     sample_rate: int = 16000  # Hz
     hop: int = 128  # samples, 8 ms
     phases: int = 2
-    windows: tuple[int, ...] = (512, 1024, 2048, 4096)
-    falls: tuple[int, ...] = (64, 256, 512, 1024)
+    windows: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
+    falls: tuple[int, ...] = (32, 64, 256, 512, 1024)
     bins_per_semitone: int = 3
     bins: int = 294  # A0 to 7.9 kHz
     look_ahead: tuple[int, ...] = (0, 160, 320, 640, 1280, 2560)  # samples

@@ -80,10 +80,11 @@ class NoteTracker:
         for row, head in enumerate(self._heads):
             thresholds[row, :LOW_KEYS] = settings.low_onset.get(head, np.inf)
             thresholds[row, LOW_KEYS:] = settings.onset.get(head, np.inf)
-        self._thresholds = thresholds
+        self._given = thresholds
         self._gap = SHORTEST_GAP_SECONDS * clock.sample_rate
         self.sensitivity = 0.5
         self.lowest, self.highest = LOWEST_PITCH, LOWEST_PITCH + PITCHES - 1
+        self._chosen: tuple[float, ...] = ()
         self.sounding = np.zeros(PITCHES, bool)
         self.onset, self._offset = np.full(PITCHES, -1e12), np.full(PITCHES, -1e12)  # of each key's last note
         self._armed = np.ones_like(thresholds, bool)
@@ -95,12 +96,21 @@ class NoteTracker:
 
         open_to_new: False while the input gate is shut: notes may end, none starts.
         """
-        events: list[Event] = []
+        if self._chosen != (self.sensitivity, self.lowest, self.highest):
+            self._choose()
         ended = self._ended(end, outputs)
-        thresholds = np.clip(self._thresholds * 4.0 ** (0.5 - self.sensitivity), 0.02, 0.98)
-        thresholds[np.isinf(self._thresholds)] = np.inf
         onset = outputs["onset"][0, self._heads]
-        crossed = (onset >= thresholds) & self._armed & self._in_range()
+        crossed = (onset >= self._thresholds) & self._armed
+        events = self._decide(end, outputs, onset, crossed, ended, open_to_new) if crossed.any() or ended.any() else []
+        self._armed = (self._armed & ~crossed) | (np.maximum(onset, self._before) < self._calm)
+        self._before = onset
+        return events
+
+    def _decide(
+        self, end: int, outputs: Tensors, onset: np.ndarray, crossed: np.ndarray, ended: np.ndarray, open_to_new: bool
+    ) -> list[Event]:
+        """Strike and end notes. onset, crossed: (heads that have a vote, 88); ended: (88,)."""
+        events: list[Event] = []
         struck, replaced = np.zeros(PITCHES, bool), np.zeros(PITCHES, bool)
         for row in np.flatnonzero(crossed.any(1)):
             head = self._heads[row]
@@ -122,9 +132,6 @@ class NoteTracker:
             struck |= new
         events += [self._end(int(key), self._end_place(end)) for key in np.flatnonzero(ended & ~struck & ~replaced)]
         self.sounding = (self.sounding & ~ended & ~replaced) | struck
-        calm = np.maximum(onset, self._before) < self._settings.rearm_ratio * thresholds
-        self._armed = (self._armed & ~crossed) | calm
-        self._before = onset.copy()
         return events
 
     def end_all(self, place: float) -> list[Event]:
@@ -143,14 +150,21 @@ class NoteTracker:
 
     def _ended(self, end: int, outputs: Tensors) -> NDArray[np.bool_]:
         """Return which sounding keys end: both phases' mean says so."""
-        frame = outputs["frame"][0, self._settings.frame_head].astype(np.float64)
-        offset = outputs["offset"][0, self._settings.frame_head].astype(np.float64)
-        low = (frame + self._frame_before) / 2 < self._settings.frame
-        low |= (offset + self._offset_before) / 2 >= self._settings.offset
+        settings, head = self._settings, self._settings.frame_head
+        frame = outputs["frame"][0, head].astype(np.float64)
+        offset = outputs["offset"][0, head].astype(np.float64)
+        ended = frame + self._frame_before < 2 * settings.frame
+        ended |= offset + self._offset_before >= 2 * settings.offset
+        ended &= self.sounding
+        ended &= self.onset <= self._end_place(end) - YOUNG_FRAMES * self._clock.frame
         self._frame_before, self._offset_before = frame, offset
-        old = self._end_place(end) - self.onset >= YOUNG_FRAMES * self._clock.frame
-        return self.sounding & low & old
+        return ended
 
-    def _in_range(self) -> NDArray[np.bool_]:
+    def _choose(self) -> None:
+        """Take up a changed sensitivity or range of pitches."""
+        self._chosen = self.sensitivity, self.lowest, self.highest
+        thresholds = np.clip(self._given * 4.0 ** (0.5 - self.sensitivity), 0.02, 0.98)
+        thresholds[np.isinf(self._given)] = np.inf
+        self._calm = self._settings.rearm_ratio * thresholds
         pitches = np.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES)
-        return (pitches >= self.lowest) & (pitches <= self.highest)
+        self._thresholds = np.where((pitches >= self.lowest) & (pitches <= self.highest), thresholds, np.inf)

@@ -3,8 +3,6 @@
 Called by `processor` once a hop. Places are model samples.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from models.events import ControlChange, Event, PitchBend
@@ -77,10 +75,10 @@ class InputGate:
         self._hold, self._open_until = hold_samples, -1.0
         self.level = 0.0  # full scale
 
-    def is_open(self, end: int, samples: Sequence[float] | np.ndarray) -> bool:
+    def is_open(self, end: int, samples: np.ndarray) -> bool:
         """Take the hop that ends before sample `end`."""
         if self.level <= 0:
             return True
-        if float(np.abs(samples).max()) >= self.level:
+        if samples.max() >= self.level or samples.min() <= -self.level:
             self._open_until = end + self._hold
         return end <= self._open_until

@@ -1,7 +1,7 @@
 """From samples to spectra on a logarithmic frequency axis: what the transcriber network eats. It sits in the graph.
 
-Four magnitudes per bin, from windows of 32 to 256 ms that all end at the newest sample: the shortest knows when, the
-longest knows which pitch. Called by `network`.
+A magnitude for every bin and window. All windows end at the newest sample: the shortest knows when, the longest knows
+which pitch. Called by `network`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.layers.spectrum import CausalSpectrum
+from models.layers.spectrum import CausalSpectrum, JointSpectra
 from models.transcriber.config import LOWEST_PITCH, TranscriberConfig
 from models.transcriber.tuning import TUNING_TAPS
 
 GAIN = 2e4  # log1p(GAIN * magnitude): bends at -86 dB, so that digital silence and faint noise are both near 0
-TAP_GROUPS = (3, 6, 14, 32, 96)
-"""`step` gathers the Fourier bins of a logarithmic one in groups of as many: one group would be 79 wide, nearly all zeros."""
+TAP_GROUPS = (2, 10, 33, 80)
+"""`step` gathers the Fourier bins of a logarithmic one in groups of as many: one group would be 77 wide, nearly all zeros."""
 WIDEST = TAP_GROUPS[-1]
 SCALE = 0.25  # brings the features to about 0..2
 
@@ -32,26 +32,20 @@ class LogFrequencySpectrum(nn.Module):
         self.spectra = nn.ModuleList(
             CausalSpectrum(size, fall) for size, fall in zip(config.windows, config.falls, strict=True)
         )
-        first, groups = 0, []  # of each window's squared magnitudes, side by side
-        for number, (size, spectrum) in enumerate(zip(config.windows, self.spectra, strict=True)):
-            taps, weights = _pooling(config, size)
-            self._constant(f"matrix{number}", torch.from_numpy(_dense(taps, weights, size // 2)))
-            groups.append((first + spectrum.places[taps], weights))
-            first += size // 2
-        order = []
-        taps, weights = (
-            np.concatenate([_widened(part, WIDEST) for part in parts]) for parts in zip(*groups, strict=True)
-        )
-        counts = (weights > 0).sum(1)
-        for number, (fewer, most) in enumerate(pairwise((0, *TAP_GROUPS))):
-            chosen = np.flatnonzero((counts > fewer) & (counts <= most))
-            nearest = np.argsort(weights[chosen] <= 0, axis=1, kind="stable")[:, :most]  # what counts, first
-            self._constant(f"taps{number}", torch.from_numpy(np.take_along_axis(taps[chosen], nearest, 1)))
-            self._constant(f"weights{number}", torch.from_numpy(np.take_along_axis(weights[chosen], nearest, 1)))
-            order.append(chosen)
-        place = np.argsort(np.concatenate(order)).reshape(len(config.windows), config.bins)
-        around = np.arange(config.bins)[:, None] + np.arange(TUNING_TAPS) - TUNING_TAPS // 2
-        self._constant("order", torch.from_numpy(place[:, np.clip(around, 0, config.bins - 1)].reshape(-1)))
+        self.joint = JointSpectra(list(self.spectra))
+        taps, weights = [], []  # of every window's bins, one below the other
+        for number, (size, places) in enumerate(zip(config.windows, self.joint.places, strict=True)):
+            near, weight = _pooling(config, size)
+            self._constant(f"matrix{number}", torch.from_numpy(_dense(near, weight, size // 2)))
+            taps.append(_widened(places[near], WIDEST))
+            weights.append(_widened(weight, WIDEST))
+        self.groups, order, near, weight = _grouped(np.concatenate(taps), np.concatenate(weights))
+        self._constant("taps", torch.from_numpy(near))
+        self._constant("weights", torch.from_numpy(weight))
+        place = np.argsort(order).reshape(len(config.windows), config.bins)
+        around = np.arange(config.bins) + np.arange(TUNING_TAPS)[:, None] - TUNING_TAPS // 2
+        around = place[:, np.clip(around, 0, config.bins - 1)].transpose(1, 0, 2).reshape(-1)
+        self._constant("order", torch.from_numpy(around))
         self.shape = len(config.windows), config.bins
 
     def _constant(self, name: str, values: Tensor) -> None:
@@ -71,18 +65,35 @@ class LogFrequencySpectrum(nn.Module):
     def step(self, audio: Tensor, tuning: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, hop), `tuning_taps` (batch, taps) and the state -> (batch, windows, bins) and the new state."""
         heard = torch.cat([state, audio], 1)
-        squares = [spectrum.step(heard[:, self.longest - spectrum.size :]) for spectrum in self.spectra]
-        magnitude = torch.sqrt(torch.cat(squares, 1))
-        pooled = []
-        for number in range(len(TAP_GROUPS)):
-            taps, weights = getattr(self, f"taps{number}"), getattr(self, f"weights{number}")
-            gathered = torch.index_select(magnitude, 1, taps.reshape(-1)).reshape(-1, *taps.shape)
-            pooled.append((gathered * weights).sum(-1))
-        around = torch.index_select(torch.cat(pooled, 1), 1, self.order).reshape(
-            -1, self.shape[0] * self.shape[1], TUNING_TAPS
-        )
-        tuned = (around @ tuning.unsqueeze(2)).reshape(-1, *self.shape)
+        magnitude = self.joint(heard)
+        tapped = (_gathered(magnitude, self.taps) * self.weights).split([w * n for w, n in self.groups], 1)
+        pooled = [part.unflatten(1, group).sum(1) for part, group in zip(tapped, self.groups, strict=True)]
+        around = _gathered(torch.cat(pooled, 1), self.order).unflatten(1, (TUNING_TAPS, -1))
+        tuned = (tuning.unsqueeze(1) @ around).reshape(-1, *self.shape)
         return SCALE * torch.log1p(GAIN * tuned), heard[:, self.hop :]
+
+
+def _gathered(values: Tensor, places: Tensor) -> Tensor:
+    """(batch, n) and places (m,) -> (batch, m)."""
+    return torch.gather(values, 1, places.expand(values.shape[0], -1))  # of single values much faster than index_select
+
+
+def _grouped(taps: np.ndarray, weights: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray, np.ndarray]:
+    """Lay taps and weights (bins, WIDEST) out in groups, each as wide as its bins need it.
+
+    Return the groups' shapes (taps, bins), the bins in the order of the groups, and all taps and weights in a row.
+    """
+    shapes, order = [], []
+    parts: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    counts = (weights > 0).sum(1)
+    for fewer, most in pairwise((0, *TAP_GROUPS)):
+        chosen = np.flatnonzero((counts > fewer) & (counts <= most))
+        nearest = np.argsort(weights[chosen] <= 0, axis=1, kind="stable")[:, :most]  # what counts, first
+        for part, values in zip(parts, (taps, weights), strict=True):
+            part.append(np.take_along_axis(values[chosen], nearest, 1).T.reshape(-1))
+        shapes.append((most, len(chosen)))
+        order.append(chosen)
+    return shapes, np.concatenate(order), np.concatenate(parts[0]), np.concatenate(parts[1])
 
 
 def _pooling(config: TranscriberConfig, size: int) -> tuple[np.ndarray, np.ndarray]:

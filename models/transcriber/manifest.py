@@ -41,7 +41,8 @@ def transcriber_manifest(
     """Return the manifest of a transcriber.
 
     settings: `networks` (name -> stream -> look-ahead -> what DecodeSettings reads, and for live `hold` and `live_delay`,
-    in samples), in the graph's order, and `instruments` (name -> network, pedal, bend, single, and `streams` where it has its own).
+    in samples), `instruments` (name -> network, pedal, bend, single, and `streams` where it has its own) and `constants`
+    (name in the graph -> parameter -> values for which it is set).
     """
     # An onset may be placed a frame before the one that its head speaks about, and a frame is some hops long.
     before = round((1 + PLACES_BEFORE) * config.frame) - config.hop
@@ -50,9 +51,7 @@ def transcriber_manifest(
         for ms, samples in zip(config.look_ahead_ms, config.look_ahead, strict=True)
     )
     offered = tuple(f"{head.look_ahead_ms:g}" for head in heads)
-    order = list(settings["networks"])  # JSON does not keep it
     clock = {
-        "order": order,
         "phases": config.phases,
         "look_ahead": config.look_ahead,
         "bins_per_semitone": config.bins_per_semitone,

@@ -22,7 +22,7 @@ from models.transcriber.targets import Score
 logger = logging.getLogger(__name__)
 
 SEGMENT_FRAMES = 500  # 8 s
-NOTHING_SHARE = 0.14  # of the segments in which nobody plays
+NOTHING_SHARE = 0.18  # of the segments in which nobody plays
 ROUND = 300  # segments, after which new renders are looked for
 HELD, EXCHANGED = 2000, 100  # renders in memory, 4 GB of a minute each; of those beyond, so many come in every round
 WITH_PEDAL = ("maestro", "maps")  # the data sets of pianos that say when the pedal is down

@@ -133,22 +133,23 @@ class TranscriberNetwork(nn.Module):
         spectrum, heard = self.features.step(audio, tuning, state["audio"])
         spectra = torch.cat([state["spectra"], spectrum.unsqueeze(2)], 2)
         hidden = torch.relu(self.spectral_in(spectra[:, :, :: self.config.phases]))
-        hidden = torch.relu(self.spectral(hidden)).squeeze(2).transpose(1, 2)  # (batch, bins, channels)
-        padded = functional.pad(hidden, (0, 0, self._below, self._above))
-        width = self.config.spectral_channels * len(self.config.harmonics)
-        gathered = torch.index_select(padded, 1, self.harmonic_places).reshape(-1, PITCHES, width)
-        hidden = torch.relu(self._weigh_harmonics(gathered))
-        timed, time_conv = self.time_conv.step(hidden, state["time_conv"])
+        hidden = torch.relu(self.spectral(hidden)).permute(0, 2, 3, 1).squeeze(1)  # (batch, bins, channels)
+        hidden = torch.relu(self._weigh_harmonics_at_once(hidden))
+        # From here on one row is one pitch of one stream: a product, its bias and its bound are then one node.
+        timed, time_conv = self.time_conv.step(hidden.flatten(0, 1), state["time_conv"])
         timed = torch.relu(timed)
-        first, recurrence0 = self.recurrence0.step(torch.relu(self.mixing0.step(timed)), state["recurrence0"])
-        second, recurrence1 = self.recurrence1.step(torch.relu(self.mixing1.step(first)), state["recurrence1"])
-        trunk = torch.cat([timed, first, second], -1)
+        first = torch.relu(self.mixing0.step(timed, PITCHES))
+        first, recurrence0 = self.recurrence0.step(first, state["recurrence0"])
+        second = torch.relu(self.mixing1.step(first, PITCHES))
+        second, recurrence1 = self.recurrence1.step(second, state["recurrence1"])
+        trunk = torch.cat([timed, first, second], 1)
         remembered, memory = self.taps.step(self.memory(trunk), state["memory"])
         now = torch.relu(self.head_hidden(trunk))
-        outputs = self._read_heads(now, remembered)
-        heard_pedal = self._hear_pedal(now)
-        held, pedal = self.pedal_recurrence.step(heard_pedal.unsqueeze(1), state["pedal"])
-        outputs["pedal"] = self.pedal_heads(torch.cat([heard_pedal, held.squeeze(1)], -1))
+        decision = torch.relu(self.head_decision(torch.cat([now, remembered], 1)))
+        outputs = self._read_heads_at_once(decision)
+        heard_pedal = self._hear_pedal(now.reshape(-1, PITCHES, self.config.channels))
+        held, pedal = self.pedal_recurrence.step(heard_pedal, state["pedal"])
+        outputs["pedal"] = torch.sigmoid(self.pedal_heads(torch.cat([heard_pedal, held], 1)))
         new_state = {
             "audio": heard,
             "spectra": spectra[:, :, 1:],
@@ -158,7 +159,27 @@ class TranscriberNetwork(nn.Module):
             "memory": memory,
             "pedal": pedal,
         }
-        return {name: self._bounded(name, value) for name, value in outputs.items()}, new_state
+        return outputs, new_state
+
+    def _weigh_harmonics_at_once(self, hidden: Tensor) -> Tensor:
+        """(batch, bins, channels) -> (batch, pitches, channels): the lowest pitches and the others, each one product."""
+        padded = functional.pad(hidden, (0, 0, self._below, self._above))
+        low, places, width = self.config.low_pitches, self.harmonic_places, self.harmonic.in_features
+        first = low * len(self.config.harmonics)
+        weighed = [
+            torch.index_select(padded, 1, heard).reshape(-1, pitches, width) @ weight.t()
+            for pitches, heard, weight in (
+                (low, places[:first], self.harmonic.weight + self.harmonic_low.weight),
+                (PITCHES - low, places[first:], self.harmonic.weight),
+            )
+        ]
+        return torch.cat(weighed, 1) + (self.harmonic.bias + self.pitch_bias)
+
+    def _read_heads_at_once(self, decision: Tensor) -> dict[str, Tensor]:
+        """(batch * pitches, channels) -> each output, bounded (batch, heads, pitches)."""
+        read = self.heads(decision).reshape(-1, PITCHES, self.heads.out_features).transpose(1, 2)
+        heads = read.split(len(self.config.look_ahead), 1)
+        return {name: self._bounded(name, value) for name, value in zip(OUTPUTS, heads, strict=True)}
 
     def _weigh_harmonics(self, gathered: Tensor) -> Tensor:
         """(…, pitches, channels * harmonics) -> (…, pitches, channels)."""

@@ -6,6 +6,7 @@ A commit event lies at its place. A live event leaves a constant time after its 
 known where that is later, so that what a player hears does not jitter with the hops.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -44,8 +45,6 @@ class TranscriberProcessor:
         spec = stream_spec(manifest, head, kind)
         self._spec = replace(spec, live_delay=round(chosen["live_delay"])) if kind == "live" else spec
         self._step = step
-        network = own["order"].index(instrument["network"])
-        self._inputs = {"instrument": np.full((1, 1), network, np.float32)}
         self._values = {name: settings[name] for name in CHANGEABLE}
         self.reset()
 
@@ -84,7 +83,7 @@ class TranscriberProcessor:
     def process(self, block: Block) -> Block:
         """Take one hop; see StreamProcessor.process."""
         self._end = end = block.end
-        inputs = {"audio": block.samples, "tuning": self._tuning_taps(block.samples[0]), **self._inputs}
+        inputs = {"audio": block.samples, "tuning": self._tuning_taps(block.samples[0])}
         outputs, self._state = self._step(inputs, self._state)
         events = self._tracker.step(end, outputs, self._gate.is_open(end, block.samples[0]))
         events += self._expression(end, outputs)
@@ -115,5 +114,5 @@ class TranscriberProcessor:
         given = float(self._values["tuning_hz"])
         if given == 0:
             self._tuning.listen(samples)
-        semitones = 12 * np.log2(given / A4) if given else self._tuning.semitones
-        return tuning_taps(float(semitones), self._bins_per_semitone)[None]
+        semitones = 12 * math.log2(given / A4) if given else self._tuning.semitones
+        return tuning_taps(semitones, self._bins_per_semitone)[None]

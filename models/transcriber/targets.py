@@ -17,7 +17,8 @@ from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 
 ONSET_FRAMES = 2  # an onset is marked in its own frame and the next, so that a decoder may act on the first crossing
 OFFSET_FRAMES = 2
-WEIGHTS = {"onset": 1.0, "frame": 0.35, "velocity": 40.0, "shift": 0.5, "offset": 0.25, "bend": 1.0, "pedal": 0.5}
+WEIGHTS = {"onset": 1.0, "frame": 0.6, "velocity": 120.0, "shift": 0.5, "offset": 0.25, "bend": 1.0, "pedal": 0.5}
+ONSET_HEAD_WEIGHTS = (1.0, 2.0, 1.5, 1.3)  # of the first heads, then 1: an early decision is the hardest
 POSITIVE_WEIGHT, LOW_POSITIVE_WEIGHT = 2.0, 3.5  # of a frame with an onset against one without
 LOW_KEYS = 19  # below E2
 COMMON_LEVEL = 0.8
@@ -97,13 +98,18 @@ def loss_of(
     positive = torch.full((PITCHES,), POSITIVE_WEIGHT)
     positive[:LOW_KEYS] = LOW_POSITIVE_WEIGHT
     binary = functional.binary_cross_entropy_with_logits
+    heads = torch.ones(logits["onset"].shape[2], 1)
+    early = torch.tensor(ONSET_HEAD_WEIGHTS[: len(heads)])
+    heads[: len(early), 0] = early
     logits = {name: value.float() for name, value in logits.items()}
     error = near * (torch.sigmoid(logits["velocity"]) - targets["velocity"])
     struck = near.sum((1, 3), keepdim=True).clamp(min=1)  # (batch, 1, heads, 1)
     relative = near * (error - COMMON_LEVEL * error.sum((1, 3), keepdim=True) / struck)
     held = targets["frame"] * (bend_reach * torch.tanh(logits["bend"]) - targets["bend"]).abs()
     parts = {
-        "onset": binary(logits["onset"], targets["onset"], pos_weight=positive, reduction="sum"),
+        "onset": binary(
+            logits["onset"], targets["onset"], heads.expand(-1, PITCHES), reduction="sum", pos_weight=positive
+        ),
         "frame": binary(logits["frame"], targets["frame"], reduction="sum"),
         "offset": binary(
             logits["offset"], targets["offset"], pos_weight=torch.tensor(POSITIVE_WEIGHT), reduction="sum"

@@ -5,6 +5,8 @@ the direction in which all deviations, laid round a circle, point together (Dres
 with the salience of a whole piece). Bends and noise point everywhere and cancel.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 A4 = 440.0
@@ -62,8 +64,9 @@ class TuningFinder:
         self.semitones = found if sure and abs(found) >= LEAST else 0.0
 
 
+@lru_cache(maxsize=64)
 def tuning_taps(semitones: float, bins_per_semitone: int) -> np.ndarray:
-    """Return the weights (TUNING_TAPS,) float32 that bring an instrument tuned so much too high to its place."""
+    """Return the weights (TUNING_TAPS,) float32 that bring an instrument tuned so much too high to its place; to be read only."""
     reach = TUNING_TAPS // 2
     shift = float(np.clip(semitones * bins_per_semitone, -reach, reach))
     return np.maximum(0, 1 - np.abs(np.arange(-reach, reach + 1) - shift)).astype(np.float32)

@@ -16,7 +16,6 @@ from models.probe.network import ProbeNetwork
 from models.registry import bundled_files, open_processor
 from models.step import Step
 from models.stream import StreamProcessor
-from models.transcriber.choice import InstrumentChoice
 from models.transcriber.config import TranscriberConfig
 from models.transcriber.network import OUTPUTS, TranscriberNetwork
 from server.onnx_step import OnnxStep, open_session
@@ -44,7 +43,7 @@ def untrained_transcriber(folder: Path, audio: Samples) -> Player:
     networks = [_talkative(seed, audio) for seed in (3, 4)]
     path = folder / "untrained.onnx"
     write_transcriber(networks, {"piano": {"": _decoding()}, "general": {"": _decoding()}}, path, {})
-    return Player(path, read_manifest(path), InstrumentChoice(networks), trained=False)
+    return Player(path, read_manifest(path), networks[0], trained=False)
 
 
 def _talkative(seed: int, audio: Samples) -> TranscriberNetwork:

@@ -1,22 +1,22 @@
-"""Two networks in one file: the instrument chooses which hears, and what both hold alike is there once."""
+"""Two networks in one file: the instrument chooses which is loaded, and what both hold alike is there once."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
-from exporters.onnx_export import describe_graph
 from exporters.parity import check_parity
 from exporters.players import write_transcriber
-from models.block import Block
-from models.model_file import read_manifest
-from models.registry import open_processor
-from models.transcriber.choice import InstrumentChoice
+from models.model_file import ModelFileError, read_manifest, with_constant_set
 from models.transcriber.config import TranscriberConfig
 from models.transcriber.network import TranscriberNetwork
 from models.transcriber.tuning import TUNING_TAPS, tuning_taps
+from server import model_store
+from server.errors import BacklineError
 from server.onnx_step import OnnxStep, open_session
 
 CONFIG = TranscriberConfig()
@@ -55,15 +55,15 @@ def alone(networks: list[TranscriberNetwork], tmp_path_factory: pytest.TempPathF
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("instrument", [0, 1])
-def test_the_joined_file_is_each_network_for_its_instrument(both, networks, instrument):
-    step, expected = OnnxStep(open_session(both), read_manifest(both).graphs[0]), networks[instrument]
+@pytest.mark.parametrize(("constants", "number"), [((), 0), (("general",), 1)])
+def test_the_joined_file_is_the_network_that_its_constant_chooses(both, networks, constants, number):
+    step = OnnxStep(open_session(both, constants=constants), read_manifest(both).graphs[0])
+    expected = networks[number]
     states, generator = (step.initial_state(), expected.initial_state(1)), np.random.default_rng(4)
     tuning = tuning_taps(0.2, CONFIG.bins_per_semitone)[None]
     for _ in range(HOPS):
         audio = generator.normal(0, 0.2, (1, CONFIG.hop)).astype(np.float32)
-        inputs = {"audio": audio, "tuning": tuning, "instrument": np.full((1, 1), instrument, np.float32)}
-        heard, carried = step(inputs, states[0])
+        heard, carried = step({"audio": audio, "tuning": tuning}, states[0])
         outputs, new = expected.step(torch.from_numpy(audio), torch.from_numpy(tuning), states[1])
         states = carried, new
         for found, wanted in ((heard, outputs), (carried, new)):
@@ -72,44 +72,57 @@ def test_the_joined_file_is_each_network_for_its_instrument(both, networks, inst
                 assert np.abs(found[name] - value.numpy()).max() < 2e-5, name
 
 
-def test_parity_holds_while_the_instrument_changes_from_hop_to_hop(both, networks):
+def test_parity_holds_for_each_network_and_sees_the_other(both, networks):
     graph = read_manifest(both).graphs[0]
-    assert check_parity(InstrumentChoice(networks), both, graph, hops=8, batch=1) < 1e-4
+    for constant, network, other in (("", *networks), ("general", *reversed(networks))):
+        assert check_parity(network, both, graph, hops=8, constant=constant) < 1e-4
+        assert check_parity(other, both, graph, hops=8, constant=constant) > 0.1
 
 
-def test_one_network_alone_takes_the_same_inputs(alone, networks):
+def test_one_network_alone_has_the_same_tensors_and_no_constant(alone, both, networks):
     graph = read_manifest(alone).graphs[0]
-    assert [(t.name, t.shape) for t in graph.inputs] == [
-        ("audio", (CONFIG.hop,)), ("tuning", (TUNING_TAPS,)), ("instrument", (1,))
-    ]  # fmt: skip
-    inputs = {t.name: t.shape for t in graph.inputs}
-    assert graph == describe_graph("step", InstrumentChoice(networks), inputs)
-    assert check_parity(InstrumentChoice(networks[:1]), alone, graph, hops=3, batch=1) < 1e-4
+    assert [(t.name, t.shape) for t in graph.inputs] == [("audio", (CONFIG.hop,)), ("tuning", (TUNING_TAPS,))]
+    assert graph == read_manifest(both).graphs[0]
+    assert check_parity(networks[0], alone, graph, hops=3, batch=1) < 1e-4
+    assert read_manifest(alone).settings["constants"] == {}
 
 
 def test_what_both_networks_hold_alike_is_stored_once(both, alone):
     assert both.stat().st_size < 1.7 * alone.stat().st_size
-    graph = onnx.load(both).graph
-    outer = [tensor.raw_data for tensor in graph.initializer if len(tensor.raw_data) > 1000]
-    assert len(outer) == len(set(outer)), "a constant is there twice"
-    (choice,) = (node for node in graph.node if node.op_type == "If")
-    inner = [tensor.raw_data for branch in choice.attribute for tensor in branch.g.initializer]
-    assert not set(inner) & set(outer)
+    stored = [(t.data_type, tuple(t.dims), t.raw_data) for t in onnx.load(both).graph.initializer]
+    assert len(stored) == len(set(stored)), "a constant is there twice"
 
 
-def test_the_processor_asks_for_the_network_that_the_file_holds_at_that_place(both):
-    manifest, asked = read_manifest(both), []
+def test_what_runs_is_one_network_and_no_choice(both, alone, tmp_path):
+    counts = []
+    for path, constants in ((alone, ()), (both, ()), (both, ("general",))):
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.log_severity_level = 4
+        data = path.read_bytes()
+        for constant in constants:
+            data = with_constant_set(data, constant)
+        onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        counts.append(Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node))
+    assert counts[0] == counts[1] == counts[2]
+    assert "If" not in counts[0]
 
-    class Asked:
-        def initial_state(self):
-            return {}
 
-        def __call__(self, inputs, state):
-            asked.append(float(inputs["instrument"][0, 0]))
-            raise InterruptedError
-
+def test_the_instrument_chooses_the_network_that_a_stream_hears_with(both, networks, monkeypatch):
+    heard = []
+    opened = model_store.open_step
+    monkeypatch.setattr(
+        model_store, "open_step", lambda session, graph: heard.append(session) or opened(session, graph)
+    )
+    model = model_store.find_model(str(both))
     for instrument in ("piano", "general", "guitar"):
-        processor = open_processor(manifest, Asked(), manifest.resolve({"instrument": instrument}))
-        with pytest.raises(InterruptedError):
-            processor.process(Block(0, np.zeros((1, CONFIG.hop), np.float32)))
-    assert asked == [0, 1, 1]
+        model_store.open_stream(model, {"instrument": instrument}, 48_000)
+    assert heard == [open_session(both, "auto", constants=constants) for constants in ((), ("general",), ("general",))]
+
+
+def test_a_constant_that_the_graph_does_not_have_is_refused_by_its_name(both, alone):
+    with pytest.raises(ModelFileError, match="its graph has no boolean constant 'guitar', which its manifest names"):
+        with_constant_set(both.read_bytes(), "guitar")
+    with pytest.raises(BacklineError, match=r"alone\.onnx: its graph has no boolean constant 'general'"):
+        open_session(alone, constants=("general",))

@@ -68,6 +68,14 @@ class Fickle(ProbeNetwork):
         return {**outputs, "heard": outputs["heard"] + (0.0 if torch.compiler.is_exporting() else 0.01)}, new
 
 
+class Lost(ProbeNetwork):
+    """From its first hop on it gives no numbers, in torch alone."""
+
+    def step(self, audio, pulses, state):
+        outputs, new = super().step(audio, pulses, state)
+        return {**outputs, "heard": outputs["heard"] * (1.0 if torch.compiler.is_exporting() else float("nan"))}, new
+
+
 def test_a_graph_is_described_as_it_is():
     assert describe_graph("step", ProbeNetwork(), INPUTS) == GRAPH
 
@@ -120,6 +128,7 @@ REFUSALS: dict[str, tuple[nn.Module, GraphSpec, type[Exception], str]] = {
         r"model 'probe' breaks its manifest: output 'heard' is tensor\(float\) \[128\], the manifest says float \(129,\)",
     ),
     "a first hop that is not finite": (Infinite(), GRAPH, ExportError, "output 'heard' is not finite on silence"),
+    "torch that gives no numbers": (Lost(), GRAPH, ExportError, "torch and ONNX differ by nan over 50 hops; allowed"),
     "torch and ONNX that differ": (Fickle(), GRAPH, ExportError, r"torch and ONNX differ by 0\.01 over 50 hops; allowed: 0\.001"),
 }  # fmt: skip
 

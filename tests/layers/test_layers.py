@@ -24,13 +24,13 @@ LAYERS = {
     "recurrence in three phases": lambda: PitchwiseRecurrence(CHANNELS, 7, 3),
 }
 STATES = {
-    "convolution": (BATCH, 2, PITCHES, CHANNELS),
-    "convolution of one frame": (BATCH, 0, PITCHES, CHANNELS),
-    "delays": (BATCH, 4, PITCHES, CHANNELS),
-    "delays without now": (BATCH, 2, PITCHES, CHANNELS),
+    "convolution": (BATCH, PITCHES, 2, CHANNELS),
+    "convolution of one frame": (BATCH, PITCHES, 0, CHANNELS),
+    "delays": (BATCH, PITCHES, 4, CHANNELS),
+    "delays without now": (BATCH, PITCHES, 2, CHANNELS),
     "recurrence": (BATCH, 1, PITCHES, 7),
-    "convolution in two phases": (BATCH, 4, PITCHES, CHANNELS),
-    "delays in two phases": (BATCH, 8, PITCHES, CHANNELS),
+    "convolution in two phases": (BATCH, PITCHES, 4, CHANNELS),
+    "delays in two phases": (BATCH, PITCHES, 8, CHANNELS),
     "recurrence in three phases": (BATCH, 3, PITCHES, 7),
 }
 
@@ -65,8 +65,8 @@ def whole(layer: nn.Module, values: Tensor) -> Tensor:
 def stepped(layer: nn.Module, values: Tensor) -> Tensor:
     state, outputs = layer.initial_state(BATCH, PITCHES), []
     for frame in range(values.shape[1]):
-        output, state = layer.step(values[:, frame], state)
-        outputs.append(output)
+        output, state = layer.step(values[:, frame].flatten(0, 1), state)
+        outputs.append(output.unflatten(0, (BATCH, PITCHES)))
     return torch.stack(outputs, 1)
 
 
@@ -95,7 +95,7 @@ def test_a_first_state_is_silence_of_the_declared_shape(name, layer):
 def test_a_step_leaves_the_state_it_was_given_alone(layer, values):
     state = torch.randn(layer.initial_state(BATCH, PITCHES).shape)
     kept = state.clone()
-    _, new = layer.step(values[:, 0], state)
+    _, new = layer.step(values[:, 0].flatten(0, 1), state)
     assert torch.equal(state, kept)
     assert new.shape == state.shape
 
@@ -154,4 +154,5 @@ def test_mixing_hears_one_frame_and_stream_as_it_hears_many(values):
 @torch.no_grad()
 def test_a_step_of_mixing_is_its_forward(values):
     layer = IntervalMixing(CHANNELS, 2, 6, (-12, -1, 2, 7))
-    assert (layer.step(values[:, 3]) - layer(values[:, 3])).abs().max() < 1e-6
+    step = layer.step(values[:, 3].flatten(0, 1), PITCHES)
+    assert (step.unflatten(0, (BATCH, PITCHES)) - layer(values[:, 3])).abs().max() < 1e-6

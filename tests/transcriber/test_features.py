@@ -1,5 +1,7 @@
 """What the network eats: a sine at the bin where the keyboard has it, the same in steps and whole, in tune or brought there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -45,12 +47,14 @@ def test_features_of_silence_are_zero_and_of_full_scale_stay_small(features):
 
 
 @torch.no_grad()
-def test_stepped_features_are_the_whole_ones_and_hear_no_future(features):
+@pytest.mark.parametrize("windows", [CONFIG.windows, (256, *CONFIG.windows), (1024,)])
+def test_stepped_features_are_the_whole_ones_and_hear_no_future(windows):
+    features = LogFrequencySpectrum(replace(CONFIG, windows=windows, falls=tuple(size // 4 for size in windows)))
     noise = np.random.default_rng(3).uniform(-0.3, 0.3, (2, 20 * CONFIG.hop)).astype(np.float32)
     audio = torch.from_numpy(noise)
-    assert features.initial_state(2).shape == (2, max(CONFIG.windows) - CONFIG.hop)
+    assert features.initial_state(2).shape == (2, max(windows) - CONFIG.hop)
     whole = features(audio, CONFIG.hop)
-    assert whole.shape == (2, len(CONFIG.windows), 20, CONFIG.bins)
+    assert whole.shape == (2, len(windows), 20, CONFIG.bins)
     assert (whole - stepped(features, audio)).abs().max() < 1e-5
     assert torch.equal(whole[:, :, 1::2], features(audio, CONFIG.frame)), "a frame's features are its last hop's"
     changed = audio.clone()
@@ -59,12 +63,12 @@ def test_stepped_features_are_the_whole_ones_and_hear_no_future(features):
 
 
 def test_every_bin_is_gathered_once_by_a_group_wide_enough_for_it(features):
-    groups = [(getattr(features, f"taps{n}"), getattr(features, f"weights{n}")) for n in range(len(TAP_GROUPS))]
-    assert sum(len(weights) for _, weights in groups) == len(CONFIG.windows) * CONFIG.bins
-    for (taps, weights), width in zip(groups, TAP_GROUPS, strict=True):
-        assert taps.shape == weights.shape == (len(weights), width)
-        assert torch.allclose(weights.sum(1), torch.ones(len(weights)), atol=1e-5), "a tap that counts was cut off"
-    own = features.order.reshape(-1, TUNING_TAPS)[:, TUNING_TAPS // 2]
+    assert [width for width, _ in features.groups] == list(TAP_GROUPS)
+    assert sum(bins for _, bins in features.groups) == len(CONFIG.windows) * CONFIG.bins
+    parts = features.weights.split([width * bins for width, bins in features.groups])
+    for weights, (width, bins) in zip(parts, features.groups, strict=True):
+        assert torch.allclose(weights.reshape(width, bins).sum(0), torch.ones(bins), atol=1e-5), "a tap was cut off"
+    own = features.order.reshape(TUNING_TAPS, -1)[TUNING_TAPS // 2]
     assert sorted(own.tolist()) == list(range(len(own)))
 
 

@@ -141,13 +141,6 @@ def test_a_tuning_of_zero_is_found_from_what_is_played(opened):
     assert step.asked[-1]["tuning"] == pytest.approx(found[None], abs=0.1)
 
 
-@pytest.mark.parametrize(("instrument", "number"), [("piano", 0), ("general", 1), ("voice", 1)])
-def test_the_instrument_is_asked_of_its_network(opened, instrument, number):
-    processor, step = opened(instrument=instrument)
-    run(processor, hops=1)
-    assert step.asked[0]["instrument"].tolist() == [[number]]
-
-
 def test_what_is_fixed_or_unknown_cannot_be_set(opened):
     for name in ("look_ahead_ms", "stream", "instrument", "volume"):
         with pytest.raises(KeyError):

@@ -12,8 +12,8 @@ from models.block import Samples
 from models.events import NoteOn
 from server.audio.file import read_audio, write_audio
 from server.cli import main
-from server.commands.live import TAKES
 from server.evaluation import notes_of, reference_notes, score
+from server.live_routes import TAKE
 from server.model_store import find_model, open_stream
 from server.run_file import Take, log_line, run_stream
 
@@ -22,7 +22,7 @@ SECONDS = 5
 
 @pytest.fixture(scope="module")
 def take_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    samples, rate = read_audio(TAKES / "take.ogg")
+    samples, rate = read_audio(TAKE)
     path = tmp_path_factory.mktemp("take") / "take.wav"
     write_audio(path, samples[:, 2 * rate : (2 + SECONDS) * rate], rate)
     return path
@@ -111,8 +111,8 @@ def test_a_minute_without_music_gives_at_most_two_notes(sound: str) -> None:
 
 
 def test_the_bundled_take_is_heard_well() -> None:
-    samples, rate = read_audio(TAKES / "take.ogg")
-    row = score(reference_notes(TAKES / "take.mid"), notes_of(transcribe(samples, rate)), 60.0)
+    samples, rate = read_audio(TAKE)
+    row = score(reference_notes(TAKE.with_suffix(".mid")), notes_of(transcribe(samples, rate)), 60.0)
     assert row["onset_f1"] > 0.85
     assert abs(row["onset_error_ms"]) < 10
 
@@ -120,9 +120,9 @@ def test_the_bundled_take_is_heard_well() -> None:
 def test_evaluate_scores_a_folder(take_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "audio").mkdir()
     (tmp_path / "ref").mkdir()
-    samples, rate = soundfile.read(TAKES / "take.ogg")
+    samples, rate = soundfile.read(TAKE)
     soundfile.write(tmp_path / "audio" / "take.wav", samples[: 12 * rate], rate)
-    (tmp_path / "ref" / "take.mid").write_bytes((TAKES / "take.mid").read_bytes())
+    (tmp_path / "ref" / "take.mid").write_bytes((TAKE.with_suffix(".mid")).read_bytes())
     assert main(["evaluate", "transcriber", "--data", str(tmp_path), "--json", str(tmp_path / "scores.json")]) == 0
     rows = json.loads((tmp_path / "scores.json").read_text())
     assert 0.2 < rows["MEAN"]["onset_f1"] < 0.7  # a third of the take was played
