@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.events import Event
+from models.events import HostEvent
 
 Samples = NDArray[np.float32]
 """Audio: (channels, samples) float32, C-contiguous, -1..1."""
@@ -25,7 +25,7 @@ class Block:
 
     start: int
     samples: Samples
-    events: tuple[Event, ...] = ()
+    events: tuple[HostEvent, ...] = ()
 
     @property
     def end(self) -> int:

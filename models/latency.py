@@ -30,17 +30,19 @@ class Latency:
     look_ahead: the future a decision waits for, the window part included.
     resampler: filters at the border; 0 where host and model share a rate.
     bridge: the path between device and engine.
+    quantise: how far a note may go back to its line in the rhythm.
     """
 
     adaptation: int
     look_ahead: int
     resampler: int
     bridge: int = 0
+    quantise: int = 0
 
     @property
     def total(self) -> int:
         """Input sample to output event or sample, in host samples."""
-        return self.adaptation + self.look_ahead + self.resampler + self.bridge
+        return self.adaptation + self.look_ahead + self.resampler + self.bridge + self.quantise
 
 
 def resampler_reach(host_rate: int, model_rate: int) -> int:

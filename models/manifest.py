@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal  # Any: JSON values before they are checked
 
+from models.rhythm.grid import STEPS
+
 CONTRACT = 1
 """Version of this format. A file with another number is refused."""
 
@@ -82,6 +84,19 @@ class Parameter:
         return number
 
 
+NOTE_STREAM_PARAMETERS = (
+    Parameter("quantise", "off", choices=("off", *STEPS), fixed=True,
+              description="the rhythm's lines that notes are moved to; t: triplets"),
+    Parameter("quantise_strength", 100.0, 0.0, 100.0, unit="%", description="how much of the way to its line a note goes"),
+    Parameter("swing", 50.0, 50.0, 75.0, unit="%", description="where every second line lies between its neighbours"),
+    Parameter("tempo_bpm", 120.0, 20.0, 300.0, unit="bpm", description="the tempo, where the host's transport tells none"),
+    Parameter("mpe", "off", choices=("off", "on"), fixed=True,
+              description="MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone"),
+)  # fmt: skip
+"""What every stream of notes has, whatever the model: done to its notes on their way out."""
+NOTE_KINDS = ("notes", "drums", "roll")
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """One look-ahead a stream can be opened with: its name in milliseconds and its exact size in samples."""
@@ -112,12 +127,18 @@ class Manifest:
     checksum: str = ""
     contract: int = CONTRACT
 
+    @property
+    def stream_parameters(self) -> tuple[Parameter, ...]:
+        """What a stream of this model is opened with: its own parameters and, where it gives notes, those of all such streams."""
+        gives_notes = any(port.kind in NOTE_KINDS for port in self.outputs)
+        return (*self.parameters, *NOTE_STREAM_PARAMETERS) if gives_notes else self.parameters
+
     def parameter(self, name: str) -> Parameter:
         """Return the parameter called `name`. Raises ManifestError with the names there are."""
-        for parameter in self.parameters:
+        for parameter in self.stream_parameters:
             if parameter.name == name:
                 return parameter
-        known = ", ".join(p.name for p in self.parameters) or "none"
+        known = ", ".join(p.name for p in self.stream_parameters) or "none"
         raise ManifestError(f"model '{self.name}' has no parameter '{name}'; it has: {known}")
 
     def resolve(self, given: dict[str, str | float]) -> dict[str, float | str]:
@@ -125,7 +146,7 @@ class Manifest:
 
         A look-ahead that is `auto` becomes what the settings' `auto_look_ahead_ms` holds for the chosen stream.
         """
-        values = {p.name: p.default for p in self.parameters}
+        values = {p.name: p.default for p in self.stream_parameters}
         for name, value in given.items():
             values[name] = self.parameter(name).parse(value)
         if values.get("look_ahead_ms") == "auto":
@@ -250,5 +271,8 @@ def _check(manifest: Manifest) -> None:
     for head in manifest.heads:
         if head.look_ahead < 0:
             raise ManifestError(f"look_ahead is {head.look_ahead}; allowed: 0 or more samples")
+    taken = {parameter.name for parameter in NOTE_STREAM_PARAMETERS}
     for parameter in manifest.parameters:
+        if parameter.name in taken:
+            raise ManifestError(f"parameter '{parameter.name}' has the name of one that every stream of notes has")
         parameter.parse(parameter.default)

@@ -24,10 +24,13 @@ from plugin_bridge.protocol import (
     MidiMessage,
     ProcessedMessage,
     ProtocolError,
+    TransportMessage,
     pack_audio,
     pack_midi_in,
+    pack_transport,
     parse,
 )
+from plugin_bridge.tcp import COMMANDS, TcpChannel, TcpLink
 
 
 class BridgeError(Exception):
@@ -43,11 +46,16 @@ def osc(address: str, *arguments: object, tags: str = "") -> bytes:
 
 
 class BridgeClient:
-    """The control side of one server."""
+    """The control side of one server.
 
-    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
-        self.host = host
-        self._socket = _udp_socket(host, port)
+    With `tcp`, commands and the data of all streams share one TCP connection: for where datagrams do not get through.
+    Raises BridgeError where no server takes the connection; over UDP that shows at the first request.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, tcp: bool = False) -> None:
+        self.host, self.port = host, port
+        self._link = _tcp_link(host, port) if tcp else None
+        self._socket = _udp_socket(host, port) if self._link is None else self._link.channel(COMMANDS)
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -58,7 +66,7 @@ class BridgeClient:
         try:
             self._socket.send(osc(address, *arguments, tags=tags))
         except OSError as error:
-            raise BridgeError(f"cannot reach the server: {error.strerror}") from error
+            raise BridgeError(f"cannot reach the server: {error.strerror or error}") from error
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -67,7 +75,7 @@ class BridgeClient:
             except TimeoutError:
                 break
             except ConnectionRefusedError as error:
-                raise BridgeError(f"no server answers at {self.host}:{self._socket.getpeername()[1]}") from error
+                raise BridgeError(f"no server answers at {self.host}:{self.port}") from error
             if reply.address == "/backline/fail" and reply.params[0] == address:
                 raise BridgeError(str(reply.params[1]))
             if reply.address == "/backline/done" and reply.params[0] == address:
@@ -87,7 +95,8 @@ class BridgeClient:
         """Open a stream of `model` at `rate` Hz. Raises BridgeError with the server's reason."""
         results = self.request("/backline/stream/open", model, rate, json.dumps(dict(settings or {})), timeout=30.0)
         number, port, latency, delay = (int(str(value)) for value in results)
-        return BridgeStream(self, number, latency, delay, _udp_socket(self.host, port))
+        data = _udp_socket(self.host, port) if self._link is None else self._link.channel(number)
+        return BridgeStream(self, number, latency, delay, data)
 
 
 _ANSWERS = {"/backline/sync": "/backline/synced", "/backline/ping": "/backline/pong"}
@@ -104,7 +113,7 @@ class BridgeStream:
     number: int
     latency: int
     live_delay: int
-    _socket: socket.socket
+    _socket: socket.socket | TcpChannel
     processed: int = 0  # sample up to which the engine is through
     late: int = 0  # events the engine sent late
     refused: list[str] = field(default_factory=list)  # what the engine said was wrong
@@ -126,6 +135,17 @@ class BridgeStream:
         """Send a MIDI message that happens at `sample`; it must precede the block that holds the sample."""
         self._socket.send(pack_midi_in(self.number, sample, status, data1, data2))
 
+    def send_transport(
+        self, sample: int, playing: bool, frame: int, tempo: float = 0.0, position: float = 0.0, bar: int = 1,
+        beat: float = 0.0, beats_a_bar: float = 4.0,
+    ) -> None:  # fmt: skip
+        """Send what the host's transport does from `sample` on; it must precede the block that holds the sample.
+
+        See TransportMessage for the rest. Raises ProtocolError where a value is not allowed.
+        """
+        message = TransportMessage(self.number, sample, playing, frame, tempo, position, bar, beat, beats_a_bar)
+        self._socket.send(pack_transport(message))
+
     def receive(self) -> Iterator[MidiMessage | AudioMessage]:
         """Yield what has come in, without waiting."""
         while True:
@@ -144,7 +164,7 @@ class BridgeStream:
                 continue
             if isinstance(message, ProcessedMessage):
                 self.processed, self.late = max(self.processed, message.end), message.late
-            elif message.stream == self.number:
+            elif message.stream == self.number and isinstance(message, MidiMessage | AudioMessage):
                 yield message
 
     def wait(self, end: int, timeout: float = 5.0) -> Iterator[MidiMessage | AudioMessage]:
@@ -157,9 +177,24 @@ class BridgeStream:
             if not self.ready(deadline - time.monotonic()):
                 raise BridgeError(f"the engine stopped at sample {self.processed}, {end} was due")
 
+    def fileno(self) -> int:
+        """What to wait on, beside other things, for something to come in. Over UDP only: TCP's packets may wait in the link."""
+        assert isinstance(self._socket, socket.socket)
+        return self._socket.fileno()
+
     def ready(self, timeout: float) -> bool:
         """Return True as soon as something has come in, False after `timeout` seconds."""
+        try:
+            if isinstance(self._socket, TcpChannel):
+                return self._socket.ready(max(0.0, timeout))
+        except ConnectionRefusedError:
+            return False
         return bool(select.select([self._socket], [], [], max(0.0, timeout))[0])
+
+    def keep(self, folder: str = "", seconds: int = 120) -> tuple[str, str]:
+        """Have the server write what was just played; return the paths of the .mid and the .wav. Raises BridgeError."""
+        midi, audio = self.client.request("/backline/stream/keep", self.number, folder, seconds, timeout=60.0)
+        return str(midi), str(audio)
 
     def close(self) -> None:
         """End the stream; what the engine still sends is read by nobody."""
@@ -167,6 +202,13 @@ class BridgeStream:
             self.client.request("/backline/stream/close", self.number, timeout=2.0)
         finally:
             self._socket.close()
+
+
+def _tcp_link(host: str, port: int) -> TcpLink:
+    try:
+        return TcpLink(host, port)
+    except OSError as error:
+        raise BridgeError(f"no server answers at {host}:{port} over TCP: {error.strerror or error}") from error
 
 
 def _udp_socket(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ its model's engine; they are packed and read here by struct, since a float list 
 """
 
 import struct
+from math import isfinite
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,20 +15,28 @@ from numpy.typing import NDArray
 DEFAULT_PORT = 9010
 LARGEST_BLOCK = 8192  # samples a datagram may carry: 64 KiB hold 16 000 floats of one channel
 MOST_CHANNELS = 2
+LAST_PLAIN_SAMPLE = (1 << 31) - 1  # of a stream that counts in int32: 12.4 h at 48 kHz
 LAST_SAMPLE = 1 << 62  # of a stream's clock: what is added to it still fits 64 bits
+FASTEST_BPM = 1000.0  # DAWs end between 960 and 999
+FURTHEST_QUARTER = 1e9  # quarter notes from the host's origin: a thousand years of them
+LONGEST_BAR = 256.0  # beats
 RECEIVE_BUFFER = 4 << 20  # bytes; the system's 208 KiB lost half of an unthrottled render (measured)
 
 Direction = Literal["command", "reply", "to engine", "from engine"]
 
 
 class Entry(NamedTuple):
-    """One line of the wire: address, type tags, what they are, who says it, what it does."""
+    """One line of the wire: address, type tags, what they are, who says it, what it does.
+
+    optional: how many of the last arguments may be left out.
+    """
 
     address: str
     tags: str
     arguments: str
     direction: Direction
     meaning: str
+    optional: int = 0
 
 
 TABLE: tuple[Entry, ...] = (
@@ -39,28 +48,48 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/ping", "h", "client time t0 in ns", "command", "clock exchange, answered by /backline/pong"),
     Entry("/backline/pong", "hhh", "t0, server time received, server time sent, in ns", "reply", "see /backline/ping"),
     Entry("/backline/notify", "i", "1 to be told, 0 to stop", "command", "register this sender for /backline/event"),
-    Entry("/backline/event", "ss", "kind, text", "reply", "to listeners: an engine was replaced, a stream opened or closed"),
+    Entry("/backline/event", "ss", "kind, text", "reply", "to listeners: an engine was replaced, a stream opened or closed, a take kept"),
     Entry("/backline/models", "", "", "command", "ask for the models; answered by /backline/models.reply"),
     Entry("/backline/models.reply", "s", "JSON as of `backline models --json`, sizes and heads", "reply", "see /backline/models"),
     Entry("/backline/model/load", "s", "model", "command", "start the model's engine and its spare; /backline/done when both are warm"),
     Entry("/backline/stream/open", "sis", "model, sample rate in Hz, JSON settings", "command",
-          "settings are the model's parameters and `pace`: realtime (stale audio is dropped) or free (nothing is). "
+          "settings are the model's parameters, those of every stream of notes (quantise, quantise_strength, swing, tempo_bpm, mpe) "
+          "and `pace`: realtime (stale audio is dropped) or free (nothing is). "
           "/backline/done carries: stream, data port, latency in samples, live delay in samples"),
     Entry("/backline/stream/close", "i", "stream", "command", "end a stream and every note that sounds in it"),
     Entry("/backline/stream/reset", "i", "stream", "command", "end sounding notes and forget what was heard"),
-    Entry("/backline/stream/set", "iss", "stream, parameter, value", "command", "change a parameter from the next hop on"),
+    Entry("/backline/stream/set", "iss", "stream, parameter, value", "command",
+          "change a parameter from the next hop on; `keep` from 0 to 1 keeps the take in the default folder"),
+    Entry("/backline/stream/keep", "isi", "stream, folder (empty: Backline in the home folder), seconds (may be left out: 120)", "command",
+          "write what was just played, audio in and MIDI out, as .wav and .mid; /backline/done carries the paths of the .mid and the .wav",
+          optional=1),
     Entry("/backline/quit", "", "", "command", "end the server"),
     Entry("/backline/done", "s...", "address of the command, its results", "reply", "a command was carried out"),
     Entry("/backline/fail", "ss", "address of the command, reason", "reply", "a command was refused, and why"),
     Entry("/backline/audio", "ihib", "stream, first sample, samples per channel, little-endian float32, one channel after the other",
-          "to engine", "a block of audio; the first sample may also be an int32 (iiib)"),
+          "to engine", "a block of audio"),
+    Entry("/backline/audio", "iiib", "the same with the first sample as int32", "to engine", "a block of audio; answered in int32"),
+    Entry("/backline/audio", "iif...", "stream, first sample, the samples of one channel", "to engine",
+          "a block of audio from a program that has no blobs; answered in int32"),
     Entry("/backline/midi", "ihm", "stream, sample, MIDI message", "to engine", "a MIDI message at a sample"),
+    Entry("/backline/midi", "iiiii", "stream, sample, status, data 1, data 2", "to engine",
+          "a MIDI message from a program that has neither int64 nor the MIDI type"),
+    Entry("/backline/transport", "ihihddidd",
+          "stream, sample from which it holds, 1 playing or 0, host frame, tempo in BPM (0: none), position, bar from 1, "
+          "beat in the bar from 0 with its fraction, beats a bar; a beat is a quarter note in any metre (6/8 has 3)",
+          "to engine", "the host's transport: before the block that holds the sample, whenever it changes, and once a second"),
     Entry("/backline/midi", "ihhm", "stream, sample it is due, sample it speaks about, MIDI message", "from engine",
           "a MIDI message; due within the block that was just sent"),
     Entry("/backline/audio", "ihib", "stream, first sample, samples per channel, little-endian float32", "from engine",
           "a player's audio for the block that was just sent"),
     Entry("/backline/processed", "ihi", "stream, sample after the block's last, events counted late so far", "from engine",
           "a block is done: its events and audio were sent before this"),
+    Entry("/backline/midi", "iiiiii", "stream, sample it is due, sample it speaks about, status, data 1, data 2", "from engine",
+          "a MIDI message, answered in int32"),
+    Entry("/backline/audio", "iiib", "stream, first sample, samples per channel, little-endian float32", "from engine",
+          "a player's audio, answered in int32"),
+    Entry("/backline/processed", "iii", "stream, sample after the block's last, events counted late so far", "from engine",
+          "a block is done, answered in int32"),
 )  # fmt: skip
 
 
@@ -69,11 +98,12 @@ class ProtocolError(ValueError):
 
 
 class AudioMessage(NamedTuple):
-    """A block of audio. samples: (channels, count) float32, read-only."""
+    """A block of audio. samples: (channels, count) float32, read-only. plain: it came in int32, and is answered so."""
 
     stream: int
     start: int
     samples: NDArray[np.float32]
+    plain: bool = False
 
 
 class MidiMessage(NamedTuple):
@@ -87,6 +117,25 @@ class MidiMessage(NamedTuple):
     data2: int
 
 
+class TransportMessage(NamedTuple):
+    """What the host's transport does from `sample` on.
+
+    A beat is a quarter note in any metre. frame: the host's own sample, negative in a pre-roll. tempo: beats a minute; 0 where
+    the host knows none, and then the rest says nothing. position: beats since the host's origin. bar: from 1. beat: where in
+    the bar, from 0, with its fraction. beats_a_bar: 4 in 4/4, 3 in 6/8.
+    """
+
+    stream: int
+    sample: int
+    playing: bool
+    frame: int
+    tempo: float = 0.0
+    position: float = 0.0
+    bar: int = 1
+    beat: float = 0.0
+    beats_a_bar: float = 4.0
+
+
 class ProcessedMessage(NamedTuple):
     """A block is done."""
 
@@ -95,21 +144,38 @@ class ProcessedMessage(NamedTuple):
     late: int
 
 
-Message = AudioMessage | MidiMessage | ProcessedMessage
+Message = AudioMessage | MidiMessage | TransportMessage | ProcessedMessage
 
 _AUDIO = b"/backline/audio\0,ihib\0\0\0"
 _AUDIO_SHORT = b"/backline/audio\0,iiib\0\0\0"
+_AUDIO_FLOATS = b"/backline/audio\0,iif"
 _MIDI_IN = b"/backline/midi\0\0,ihm\0\0\0\0"
 _MIDI_OUT = b"/backline/midi\0\0,ihhm\0\0\0"
+_TRANSPORT = b"/backline/transport\0,ihihddidd\0\0"
+_MIDI_IN_PLAIN = b"/backline/midi\0\0,iiiii\0\0"
+_MIDI_OUT_PLAIN = b"/backline/midi\0\0,iiiiii\0"
+_PROCESSED_PLAIN = b"/backline/processed\0,iii\0\0\0\0"
 _PROCESSED = b"/backline/processed\0,ihi\0\0\0\0"
+_MIDI_IN_PLAIN_BODY, _MIDI_OUT_PLAIN_BODY = struct.Struct(">5i"), struct.Struct(">6i")
+_PROCESSED_PLAIN_BODY = struct.Struct(">3i")
 _AUDIO_HEAD, _AUDIO_SHORT_HEAD = struct.Struct(">iqii"), struct.Struct(">iiii")
 _MIDI_IN_BODY, _MIDI_OUT_BODY = struct.Struct(">iqxBBB"), struct.Struct(">iqqxBBB")
+_TRANSPORT_BODY = struct.Struct(">iqiqddidd")
 _PROCESSED_BODY = struct.Struct(">iqi")
 
+FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED)
+TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT)
+"""How data messages begin, by direction; the stream's number, an int32, comes next."""
 
-def pack_audio(stream: int, start: int, samples: NDArray[np.float32]) -> bytes:
+DATA_REFUSED = b"/backline/fail\0\0,ss\0data port\0"
+"""How the refusal of a data message begins."""
+
+
+def pack_audio(stream: int, start: int, samples: NDArray[np.float32], plain: bool = False) -> bytes:
     """Return the datagram of a block, samples (channels, count) float32."""
     blob = np.ascontiguousarray(samples, "<f4").tobytes()
+    if plain:
+        return _AUDIO_SHORT + _AUDIO_SHORT_HEAD.pack(stream, start, samples.shape[1], len(blob)) + blob
     return _AUDIO + _AUDIO_HEAD.pack(stream, start, samples.shape[1], len(blob)) + blob
 
 
@@ -118,13 +184,24 @@ def pack_midi_in(stream: int, sample: int, status: int, data1: int, data2: int) 
     return _MIDI_IN + _MIDI_IN_BODY.pack(stream, sample, status, data1, data2)
 
 
-def pack_midi(message: MidiMessage) -> bytes:
+def pack_transport(message: TransportMessage) -> bytes:
+    """Return the datagram of the host's transport. Raises ProtocolError, as its reader would."""
+    datagram = _TRANSPORT + _TRANSPORT_BODY.pack(*message)
+    _parse_transport(datagram)
+    return datagram
+
+
+def pack_midi(message: MidiMessage, plain: bool = False) -> bytes:
     """Return the datagram of a MIDI message on its way to a client."""
+    if plain:
+        return _MIDI_OUT_PLAIN + _MIDI_OUT_PLAIN_BODY.pack(*message)
     return _MIDI_OUT + _MIDI_OUT_BODY.pack(*message)
 
 
-def pack_processed(stream: int, end: int, late: int) -> bytes:
+def pack_processed(stream: int, end: int, late: int, plain: bool = False) -> bytes:
     """Return the datagram that says a block is done."""
+    if plain:
+        return _PROCESSED_PLAIN + _PROCESSED_PLAIN_BODY.pack(stream, end, late)
     return _PROCESSED + _PROCESSED_BODY.pack(stream, end, late)
 
 
@@ -134,12 +211,23 @@ def parse(datagram: bytes) -> Message:
         if datagram.startswith(_AUDIO):
             return _parse_audio(datagram, len(_AUDIO), _AUDIO_HEAD)
         if datagram.startswith(_AUDIO_SHORT):
-            return _parse_audio(datagram, len(_AUDIO_SHORT), _AUDIO_SHORT_HEAD)
+            return _answered_in_int32(_parse_audio(datagram, len(_AUDIO_SHORT), _AUDIO_SHORT_HEAD))
+        if datagram.startswith(_AUDIO_FLOATS):
+            return _answered_in_int32(_parse_floats(datagram))
+        if datagram.startswith(_MIDI_IN_PLAIN):
+            stream, sample, *midi = _MIDI_IN_PLAIN_BODY.unpack(datagram[len(_MIDI_IN_PLAIN) :])
+            return MidiMessage(stream, _on_clock(sample), sample, *map(_byte, midi))
+        if datagram.startswith(_MIDI_OUT_PLAIN):
+            return MidiMessage(*_MIDI_OUT_PLAIN_BODY.unpack(datagram[len(_MIDI_OUT_PLAIN) :]))
+        if datagram.startswith(_PROCESSED_PLAIN):
+            return ProcessedMessage(*_PROCESSED_PLAIN_BODY.unpack(datagram[len(_PROCESSED_PLAIN) :]))
         if datagram.startswith(_MIDI_IN):
             stream, sample, *midi = _MIDI_IN_BODY.unpack(datagram[len(_MIDI_IN) :])
             return MidiMessage(stream, _on_clock(sample), sample, *midi)
         if datagram.startswith(_MIDI_OUT):
             return MidiMessage(*_MIDI_OUT_BODY.unpack(datagram[len(_MIDI_OUT) :]))
+        if datagram.startswith(_TRANSPORT):
+            return _parse_transport(datagram)
         if datagram.startswith(_PROCESSED):
             return ProcessedMessage(*_PROCESSED_BODY.unpack(datagram[len(_PROCESSED) :]))
     except struct.error as error:
@@ -159,6 +247,63 @@ def _parse_audio(datagram: bytes, place: int, layout: struct.Struct) -> AudioMes
         )
     samples = np.frombuffer(datagram, "<f4", offset=blob).reshape(-1, count)
     return AudioMessage(stream, _on_clock(start), samples)
+
+
+def _parse_transport(datagram: bytes) -> TransportMessage:
+    stream, sample, playing, frame, *musical = _TRANSPORT_BODY.unpack(datagram[len(_TRANSPORT) :])
+    if playing not in (0, 1):
+        raise ProtocolError(f"playing is {playing}; allowed: 0, 1")
+    if abs(frame) > LAST_SAMPLE:
+        raise ProtocolError(f"host frame {frame} is on no clock; allowed: {-LAST_SAMPLE} to {LAST_SAMPLE}")
+    return TransportMessage(stream, _on_clock(sample), bool(playing), frame, *_musical_time(*musical))
+
+
+def _musical_time(
+    tempo: float, position: float, bar: int, beat: float, beats_a_bar: float
+) -> tuple[float, float, int, float, float]:
+    """Return a transport's musical time as it may be used; what a host without a tempo says beside it is not heard."""
+    if tempo == 0:
+        return 0.0, 0.0, 1, 0.0, 4.0
+    if not 1 <= tempo <= FASTEST_BPM:
+        raise ProtocolError(f"tempo is {tempo:g}; allowed: 1 to {FASTEST_BPM:g} BPM, 0 for none")
+    if not isfinite(position) or abs(position) > FURTHEST_QUARTER:
+        raise ProtocolError(
+            f"position is {position:g}; allowed: {-FURTHEST_QUARTER:g} to {FURTHEST_QUARTER:g} quarter notes"
+        )
+    if not 0 < beats_a_bar <= LONGEST_BAR:
+        raise ProtocolError(f"beats a bar are {beats_a_bar:g}; allowed: more than 0, up to {LONGEST_BAR:g}")
+    if not 0 <= beat <= beats_a_bar:  # equal: a host that rounds at the bar line
+        raise ProtocolError(f"beat is {beat:g}; allowed: 0 to the bar's {beats_a_bar:g} beats")
+    return tempo, position, bar, beat, beats_a_bar
+
+
+def _parse_floats(datagram: bytes) -> AudioMessage:
+    """Read a block whose samples are arguments of their own, as programs without blobs send it."""
+    tags, _, _ = datagram[16:].partition(b"\0")
+    count, body = len(tags) - 3, 16 + 4 * (len(tags) // 4 + 1)
+    if tags != b",ii" + b"f" * count or len(datagram) != body + 8 + 4 * count:
+        raise ProtocolError(
+            f"a block as arguments is two integers and floats; got {len(datagram)} bytes of {tags[:40]!r}"
+        )
+    if count > LARGEST_BLOCK:
+        raise ProtocolError(f"a block has {count} samples; allowed: 1 to {LARGEST_BLOCK}")
+    stream, start = struct.unpack_from(">ii", datagram, body)
+    samples = np.frombuffer(datagram, ">f4", offset=body + 8).astype(np.float32).reshape(1, count)
+    return AudioMessage(stream, _on_clock(start), samples)
+
+
+def _answered_in_int32(message: AudioMessage) -> AudioMessage:
+    if message.start + message.samples.shape[1] > LAST_PLAIN_SAMPLE:
+        raise ProtocolError(
+            f"sample {message.start} is past what int32 counts; open the stream again, or count in int64"
+        )
+    return message._replace(plain=True)
+
+
+def _byte(value: int) -> int:
+    if not 0 <= value <= 255:
+        raise ProtocolError(f"{value} is no byte of a MIDI message; allowed: 0 to 255")
+    return value
 
 
 def _on_clock(sample: int) -> int:

@@ -5,14 +5,15 @@ Remade by: python -c "from plugin_bridge.protocol_page import write; write()"
 
 from pathlib import Path
 
-from plugin_bridge.protocol import DEFAULT_PORT, LARGEST_BLOCK, MOST_CHANNELS, TABLE, Direction
+from plugin_bridge.protocol import DEFAULT_PORT, FASTEST_BPM, LARGEST_BLOCK, MOST_CHANNELS, TABLE, Direction
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocol.md"
 HEAD = f"""# The wire
 
 Made from `plugin_bridge/protocol.py`; change it there.
 
-Backline speaks OSC 1.0 over UDP. Commands go to the control port ({DEFAULT_PORT} unless `--port` says otherwise) on 127.0.0.1.
+Backline speaks OSC 1.0 over UDP, and over TCP in the frames of OSC 1.1 (SLIP, RFC 1055, with END before and after each
+packet). Commands go to the control port ({DEFAULT_PORT} unless `--port` says otherwise, the same number for both) on 127.0.0.1.
 Opening a stream answers with the **data port** of the model's engine: audio and MIDI go there and what the player gives
 comes back from there, to the address the blocks came from. The data port stays the same when an engine is replaced.
 
@@ -23,13 +24,35 @@ comes back from there, to the address the blocks came from. The data port stays 
 * A block has 1 to {LARGEST_BLOCK} samples in 1 to {MOST_CHANNELS} channels. Samples are **little-endian float32**, one channel after the
   other. Blocks may be of any size, and sizes may change. A block that was heard before is dropped; a hole of up to a
   second is filled with silence; after a longer hole or a jump back the stream starts again, its notes ended.
+* A program that knows no int64, blob or MIDI type (Pure Data, SuperCollider, Max) sends blocks as `iif...` or `iiib`: whoever's
+  last block had its first sample as int32 is answered in int32. That counts to 2^31 samples, 12 hours at 48 kHz; then open again.
 * Time is the sample index of the stream, as the client counts it. A reply to the block from sample a to b carries what is
   due in it: play it at once, or at `due` plus what your own path to the device needs.
 * A stream declares its latency when it opens (0 for `stream=live`): an event leaves at the sample it speaks about
   plus this, to the sample, at every block size.
+* `/backline/transport` says what the host's transport does from a sample on; it goes on like that until the next one. Send
+  it before the block that holds the sample, whenever anything but the steady course of time changes (start, stop, locate,
+  loop, tempo, metre), and once a second, since an engine that takes over has heard none. Time may begin below zero (pre-roll).
+  A tempo is 1 to {FASTEST_BPM:g} BPM; 0 says that there is none, and then nothing beside it is read. Beats are quarter notes
+  whatever the metre: 6/8 has 3 a bar.
+* A transport that stops, or that jumps while it plays (a locate, a loop), ends what sounds, at that sample, and no note of what
+  was heard before it starts any more. What the player knows is kept: who plays on through a loop is heard on. Start, tempo
+  and metre end nothing, and neither does a jump while it stands. Where the audio jumps along, `/backline/stream/reset` forgets.
+  The server ends its notes for clients that keep no account. **Who owns the output port** (a plug-in, a JACK client) ends
+  them as well, at the frame of the break and without waiting for the server, which may be gone; the later ends find nothing to end.
+* Every stream remembers the last two minutes of its audio in and of its MIDI out, whatever engine plays. `/backline/stream/keep`
+  writes them: the notes at the samples they speak about, so that those of a commit stream lie on their onsets, as far as they
+  were due, in beats of the tempo that the transport told. Files are there when the answer is, whole or not at all. Listeners
+  hear of each as `/backline/event keep`.
 * At `pace` realtime, audio more than 0.1 s behind the newest block is dropped and counted instead of making everything late,
   and the notes of a client that is silent for a second are ended. At `pace` free nothing is dropped: wait for
   `/backline/processed` before you are more than a few megabytes ahead.
+* A TCP client uses one connection for everything: commands, and the data messages of any stream, which would go to a data
+  port by UDP; answers come back over it. It costs the way through one more process, so it is for where datagrams do not
+  get through. A frame that is no packet is answered by `/backline/fail` and ends nothing; a client that leaves
+  4 MiB unread is disconnected. A stream outlives its connection, as it outlives a UDP client that falls silent.
+* Every parameter of a stream has an address of its own, `/backline/stream/<n>/<parameter>`: with a value it is set, clipped to its
+  range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1.
 * Type tags: i int32, h int64, s string, b blob, m MIDI (port, status, data 1, data 2).
 
 """

@@ -3,5 +3,5 @@
 In data-flow order: `audio` and `osc` bring blocks, `engine` receives them in a process of its own (`data_port`,
 `hosted_stream`), `live_stream` is the path of one stream (`rebuffer`, `resample`, processor over `onnx_step`,
 `scheduler`, `note_ledger`), `midi` and `osc` carry events away. `control` answers commands, `service`, `worker` and
-`watchdog` keep engines alive, `cli` is the door.
+`watchdog` keep engines alive, `kept_take` remembers what was played and `keep` writes it, `cli` is the door.
 """

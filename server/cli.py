@@ -14,6 +14,7 @@ from server.errors import BacklineError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("server.commands.serve", "start the server and wait for clients"),
     "live": ("server.commands.live", "play audio through a model in real time"),
+    "keep": ("server.commands.keep", "write what was just played on a running stream, as .mid and .wav"),
     "run": ("server.commands.run", "put a file through a model"),
     "models": ("server.commands.models", "list the models"),
     "doctor": ("server.commands.doctor", "look at this machine: audio, MIDI, OSC, ONNX Runtime, real-time rights"),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -13,8 +14,11 @@ from typing import Any  # Any: settings and status are JSON
 from plugin_bridge.protocol import TABLE
 from server.audio.file import check_rate
 from server.errors import BacklineError
+from server.keeping import KEEP, Keeping
+from server.kept_take import KEPT_SECONDS
 from server.model_store import find_model, list_models
 from server.osc.packets import Command
+from server.osc.parameters import as_osc, current_values, find_parameter, from_osc, parameter_address
 from server.osc.server import Address, Answer, OscServer
 from server.service import ModelService, OpenStream
 
@@ -24,6 +28,7 @@ IDLE_CLOSE_SECONDS = 300.0  # a host may be stopped for minutes; a crashed one m
 MOST_LISTENERS = 64
 MOST_SWAPS = 3  # told with each stream: 64 streams and their swaps fit a datagram
 TAGS = {entry.address: entry.tags for entry in TABLE if entry.direction == "command"}
+OPTIONAL = {entry.address: entry.optional for entry in TABLE if entry.direction == "command"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,9 @@ class Control:
         self._owners: dict[int, ModelService] = {}
         self._numbers = count(1)
         self._listeners: set[Address] = set()
-        self._osc = OscServer(self._handle)
+        self.watchers: set[Callable[[str, str], None]] = set()  # in this process; told what listeners are told
+        self._osc = OscServer(self.handle, lambda stream: self._owner(stream).port, self._listeners.discard)
+        self._keeping = Keeping(self._owner, self._tell)
         self._ended = asyncio.Event()
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -73,8 +80,23 @@ class Control:
             await service.close()
         self._osc.close()
 
-    async def _handle(self, command: Command, sender: Address, answer: Answer) -> None:
+    @property
+    def config(self) -> ServerConfig:
+        """How the server was started."""
+        return self._config
+
+    def streams(self) -> Iterator[tuple[OpenStream, ModelService]]:
+        """Yield the open streams, each with what serves it."""
+        for number, service in self._owners.items():
+            if number in service.streams:
+                yield service.streams[number], service
+
+    async def handle(self, command: Command, sender: Address, answer: Answer) -> None:
+        """Carry out one command and answer it. Raises BacklineError where it is refused."""
         tags = TAGS.get(command.address)
+        if tags is None and (found := parameter_address(command.address)):
+            await self._at_parameter(command, *found, answer)
+            return
         if tags is None:
             raise BacklineError(f"unknown address {command.address[:80]}; docs/protocol.md lists the known ones")
         arguments = _checked(command, tags)
@@ -97,7 +119,7 @@ class Control:
                     "swaps": service.swaps[-MOST_SWAPS:],
                 }
         engines = [worker for service in self._services.values() for worker in service.engines]
-        answer("/backline/status.reply", _version(), len(streams), len(engines), json.dumps(streams))
+        answer("/backline/status.reply", server_version(), len(streams), len(engines), json.dumps(streams))
 
     async def _do_models(self, sender: Address, answer: Answer) -> None:
         rows: dict[str, Any] = {}
@@ -108,7 +130,7 @@ class Control:
                 m = found.manifest
                 rows[name] = {"title": m.title, "sample_rate": m.sample_rate, "hop": m.hop, "in": [p.kind for p in m.inputs],
                               "out": [p.kind for p in m.outputs], "heads_ms": [h.look_ahead_ms for h in m.heads],
-                              "parameters": [p.name for p in m.parameters]}  # fmt: skip
+                              "parameters": [p.name for p in m.stream_parameters]}  # fmt: skip
         answer("/backline/models.reply", json.dumps(rows))
 
     async def _do_sync(self, sender: Address, answer: Answer, number: int) -> None:
@@ -156,8 +178,29 @@ class Control:
         answer("/backline/done", "/backline/stream/reset", stream)
 
     async def _do_stream_set(self, sender: Address, answer: Answer, stream: int, name: str, value: str) -> None:
-        await self._owner(stream).ask("set", stream=stream, name=name, value=value)
+        if name == KEEP:
+            self._keeping.set(stream, value)
+        else:
+            await self._owner(stream).ask("set", stream=stream, name=name, value=value)
         answer("/backline/done", "/backline/stream/set", stream, name, value)
+
+    async def _do_stream_keep(
+        self, sender: Address, answer: Answer, stream: int, folder: str, seconds: int = KEPT_SECONDS
+    ) -> None:
+        answer("/backline/done", "/backline/stream/keep", *await self._keeping.keep(stream, folder, seconds))
+
+    async def _at_parameter(self, command: Command, stream: int, name: str, answer: Answer) -> None:
+        """A parameter as an address of its own: with a value it is set, without one it is told."""
+        service = self._owner(stream)
+        if name == KEEP and command.arguments:
+            self._keeping.set(stream, str(int(bool(command.arguments[0]))))
+            answer("/backline/done", command.address, command.arguments[0])
+            return
+        parameter = find_parameter(service.model.manifest, name)
+        if command.arguments:
+            await service.ask("set", stream=stream, name=name, value=from_osc(parameter, command.arguments))
+        value = as_osc(parameter, current_values(service.model.manifest, service.streams[stream].settings)[name])
+        answer(*(("/backline/done",) if command.arguments else ()), command.address, value)
 
     async def _do_quit(self, sender: Address, answer: Answer) -> None:
         answer("/backline/done", "/backline/quit")
@@ -181,12 +224,15 @@ class Control:
     async def _close_stream(self, stream: int) -> None:
         await self._owner(stream).ask("close", stream=stream)
         del self._owners[stream]
+        self._keeping.forget(stream)
         self._tell("stream", f"stream {stream} closed")
 
     def _tell(self, kind: str, text: str) -> None:
         log.info("%s", text)
         for listener in self._listeners:
             self._osc.send(listener, "/backline/event", kind, text)
+        for watcher in self.watchers:
+            watcher(kind, text)
 
     async def _close_idle_streams(self) -> None:
         """Close streams whose client has sent nothing for IDLE_CLOSE_SECONDS: it is gone."""
@@ -202,12 +248,14 @@ class Control:
 
 def _checked(command: Command, tags: str) -> tuple[Any, ...]:
     """Return the arguments as the table says. Raises BacklineError that names the first wrong one."""
-    if len(command.arguments) != len(tags):
+    fewest = len(tags) - OPTIONAL[command.address]
+    if not fewest <= len(command.arguments) <= len(tags):
+        number = f"{fewest} to {len(tags)}" if fewest < len(tags) else str(fewest)
         raise BacklineError(
-            f"{command.address} takes {len(tags)} arguments ({tags or 'none'}), got {len(command.arguments)}"
+            f"{command.address} takes {number} arguments ({tags or 'none'}), got {len(command.arguments)}"
         )
     values: list[Any] = []
-    for place, (tag, value) in enumerate(zip(tags, command.arguments, strict=True), 1):
+    for place, (tag, value) in enumerate(zip(tags, command.arguments, strict=False), 1):
         if tag in "ih" and isinstance(value, int) and not isinstance(value, bool):
             values.append(value)
         elif tag == "s" and isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -229,7 +277,8 @@ def _settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def _version() -> str:
+def server_version() -> str:
+    """Return the version that is installed; 0 where it runs from its source."""
     try:
         return version("backline")
     except PackageNotFoundError:

@@ -7,7 +7,7 @@ import socket
 import time
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import AudioMessage, MidiMessage, ProtocolError, parse
+from plugin_bridge.protocol import AudioMessage, MidiMessage, ProtocolError, TransportMessage, parse
 from server.hosted_stream import Address, HostedStream
 from server.shared_page import SharedPage
 
@@ -57,6 +57,8 @@ class DataPort:
                 waiting.append((hosted, message, sender))
             elif isinstance(message, MidiMessage):
                 hosted.take_midi(message)
+            elif isinstance(message, TransportMessage):
+                hosted.take_transport(message)
         except ProtocolError as error:
             self.transmit(osc("/backline/fail", "data port", str(error)), sender)
 
@@ -68,6 +70,7 @@ def _without_stale(waiting: Waiting) -> Waiting:
     for hosted, message, sender in waiting:
         if hosted.is_stale(message.start, newest[hosted.number]):
             hosted.stream.metrics.stale_samples += message.samples.shape[1]
+            hosted.take.hear(message.start, message.samples)
         else:
             fresh.append((hosted, message, sender))
     return fresh

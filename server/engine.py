@@ -12,6 +12,7 @@ import select
 import socket
 import sys
 import time
+from dataclasses import asdict
 from typing import Any  # Any: commands are JSON
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.manifest import ManifestError
 from server.data_port import DataPort
 from server.errors import BacklineError
 from server.hosted_stream import HostedStream
+from server.kept_take import KeptTake
 from server.model_store import Model, find_model, open_stream
 from server.note_ledger import NoteLedger
 from server.realtime import enter_real_time
@@ -71,13 +73,14 @@ class Engine:
     # Commands: one JSON object a packet; every one is answered.
 
     def _take_command(self) -> None:
-        packet = self._commands.recv(1 << 20)
+        packet, lent, _, _ = socket.recv_fds(self._commands, 1 << 20, 1)
         if not packet:  # the control process is gone, and its port's notes are now ours alone to end
             self._do_quit()
             return
         command = json.loads(packet)
         try:
-            answer = getattr(self, "_do_" + command["do"])(**command.get("with", {}))
+            arguments = command.get("with", {}) | ({"take": lent[0]} if lent else {})
+            answer = getattr(self, "_do_" + command["do"])(**arguments)
         except (BacklineError, ManifestError) as error:
             answer = {"problem": str(error)}
         self._commands.send(json.dumps({"request": command["request"], "answer": answer}).encode())
@@ -85,7 +88,14 @@ class Engine:
     def _do_activate(self) -> None:
         self._active = True
 
-    def _do_open(self, stream: int, rate: int, settings: dict[str, Any]) -> dict[str, int]:
+    def _do_open(self, stream: int, rate: int, settings: dict[str, Any], take: int) -> dict[str, int]:
+        try:
+            return self._open(stream, rate, settings, KeptTake(take))
+        except BaseException:
+            os.close(take)
+            raise
+
+    def _open(self, stream: int, rate: int, settings: dict[str, Any], take: KeptTake) -> dict[str, int]:
         slots = [self._page.slot(i) for i in range(MOST_STREAMS)]
         slot = next((s for s in slots if s.number == 0), None)
         if slot is None:
@@ -101,13 +111,14 @@ class Engine:
         except BacklineError:
             slot.clear(0)
             raise
-        self._streams[stream] = HostedStream(stream, opened, slot, pace == "realtime", self._port.transmit)
+        self._streams[stream] = HostedStream(stream, opened, slot, pace == "realtime", self._port.transmit, take)
         return {"latency": opened.declared, "live_delay": opened.live_delay}
 
     def _do_close(self, stream: int) -> None:
         hosted = self._hosted(stream)
         hosted.send(hosted.stream.finish(hosted.stream.position))
         hosted.slot.clear(0)
+        hosted.take.close()
         del self._streams[stream]
 
     def _do_reset(self, stream: int) -> None:
@@ -121,14 +132,17 @@ class Engine:
         except KeyError:
             raise BacklineError(f"{name} is chosen when the stream opens and cannot be changed while it runs") from None
 
-    def _do_status(self) -> dict[str, Any]:
+    def _do_status(self, stream: int | None = None) -> dict[str, Any]:
+        """Say how all streams are, or the one that is asked for."""
         return {
             str(number): hosted.stream.metrics.summary() | {
                 "model": self._model.manifest.name, "rate": hosted.stream.host_rate, "latency": hosted.stream.declared,
                 "position": hosted.stream.position, "late_events": hosted.stream.scheduler.late,
-                "sounding": hosted.stream.ledger.sounding,
+                "sounding": hosted.stream.ledger.sounding, "live_delay": hosted.stream.live_delay,
+                "parts": asdict(hosted.stream.latency),
             }
             for number, hosted in self._streams.items()
+            if stream is None or number == stream
         }  # fmt: skip
 
     def _do_quit(self) -> None:

@@ -5,19 +5,23 @@ AudioMessage -> events that fall into it -> LiveStream -> emissions -> datagrams
 
 import time
 from collections.abc import Callable
+from math import exp
 
 import numpy as np
 
-from models.events import Event, moved
+from models.block import Samples
+from models.events import HostEvent, Transport, moved
 from plugin_bridge.protocol import (
     LARGEST_BLOCK,
     AudioMessage,
     MidiMessage,
     ProtocolError,
+    TransportMessage,
     pack_audio,
     pack_midi,
     pack_processed,
 )
+from server.kept_take import KeptTake
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
 from server.midi.message import from_bytes, to_bytes
 from server.scheduler import Emission
@@ -26,6 +30,8 @@ from server.shared_page import Slot
 STALE_SECONDS = 0.1  # a real-time stream that is further behind than this starts at the newest block
 QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
 MOST_EVENTS = 4096  # that wait for their block
+METER_SECONDS = 0.3  # in which the meter falls to 37 %: the eye can follow, and no peak is missed between two looks
+LOUDEST = 10.0  # that the meter shows, where full scale is 1
 
 Address = tuple[str, int]
 Transmit = Callable[[bytes, Address], None]
@@ -34,19 +40,27 @@ Transmit = Callable[[bytes, Address], None]
 class HostedStream:
     """A stream, its place in the shared page, and its client, which may change while it runs."""
 
-    def __init__(self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit) -> None:
+    def __init__(
+        self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit, take: KeptTake
+    ) -> None:
         self.number, self.stream, self.slot, self.realtime = number, stream, slot, realtime
+        self.take = take
         self._transmit = transmit
         self._client: Address | None = None
-        self._events: list[Event] = []
+        self._plain = False  # whether it reads int32 only
+        self._events: list[HostEvent] = []
+        self._peak = 0.0
 
     def take_midi(self, message: MidiMessage) -> None:
         """Keep a MIDI message until the block that holds its sample. Raises ProtocolError where too many wait."""
-        if len(self._events) >= MOST_EVENTS:
-            raise ProtocolError(f"{MOST_EVENTS} MIDI messages wait for their block, which is the most")
         event = from_bytes(message.due, message.status, message.data1, message.data2)
         if event is not None:
-            self._events.append(event)
+            self._keep(event)
+
+    def take_transport(self, message: TransportMessage) -> None:
+        """Keep what the host's transport does until the block that holds its sample. Raises ProtocolError as take_midi."""
+        self._keep(Transport(*message[1:]))
+        self.take.set_tempo(message.tempo)
 
     def is_stale(self, start: int, newest: int) -> bool:
         """Whether a block is so far behind the newest one that a real-time stream goes on without it."""
@@ -55,13 +69,15 @@ class HostedStream:
     def take_audio(self, message: AudioMessage, sender: Address) -> None:
         """Run a block and send what is due in it to `sender`."""
         stream = self.stream
-        self._meet(sender)
+        self._meet(sender, message.plain)
         events = self._events_of(message) if self._events else []
         samples = message.samples
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
         if stream.metrics.hops and self.is_stale(stream.position, message.start):
             self.send(stream.restart(message.start))
+        self._show_level(samples)
+        self.take.hear(message.start, samples)
         outgoing = stream.process(message.start, samples, events)
         end = message.start + samples.shape[1]
         self.send(outgoing.emissions)
@@ -69,16 +85,18 @@ class HostedStream:
             most = LARGEST_BLOCK // stream.spec.channels_out
             for first in range(0, outgoing.audio.shape[1], most):
                 piece = outgoing.audio[:, first : first + most]
-                self._transmit(pack_audio(self.number, message.start + first, piece), sender)
+                self._transmit(pack_audio(self.number, message.start + first, piece, self._plain), sender)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
-        self._transmit(pack_processed(self.number, end, stream.scheduler.late), sender)
+        self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
 
     def send(self, emissions: list[Emission]) -> None:
         """Send MIDI to the client, if one has been heard from."""
         for emission in emissions:
             if self._client is not None:
                 message = MidiMessage(self.number, emission.due, emission.place, *to_bytes(emission.event))
-                self._transmit(pack_midi(message), self._client)
+                self._transmit(pack_midi(message, self._plain), self._client)
+                self.slot.show_event(*message[1:])
+                self.take.leave(emission)
 
     def reset(self) -> None:
         """End sounding notes and forget what was heard and what waits."""
@@ -91,20 +109,44 @@ class HostedStream:
         if self.realtime and quiet and self.stream.ledger.sounding:
             self.send(self.stream.restart(self.stream.position))
 
-    def _meet(self, sender: Address) -> None:
+    def _show_level(self, samples: Samples) -> None:
+        """Let the meter rise with the block's peak at once and fall slowly."""
+        fallen = self._peak * exp(-samples.shape[1] / (METER_SECONDS * self.stream.host_rate))
+        high, low = np.maximum.reduce(samples, axis=None), np.minimum.reduce(samples, axis=None)
+        self._peak = min(
+            max(fallen, float(high), -float(low)), LOUDEST
+        )  # `fallen` first: what is no number leaves it be
+        self.slot.show_level(self._peak)
+
+    def _keep(self, event: HostEvent) -> None:
+        if len(self._events) >= MOST_EVENTS:
+            raise ProtocolError(
+                f"{MOST_EVENTS} MIDI messages wait for their block, transport among them, which is the most"
+            )
+        self._events.append(event)
+
+    def _meet(self, sender: Address, plain: bool) -> None:
         """Answer `sender` from now on; where another client goes on with the stream, the one before has its notes ended."""
-        if sender == self._client:
+        if (sender, plain) == (self._client, self._plain):
             return
         here = self.stream.position
         self.send([Emission(here, here, off) for off in self.stream.ledger.end_all(here)])
-        self._client = sender
-        self.slot.set_client(sender)
+        changed, self._client, self._plain = self._client is not None, sender, plain
+        self.slot.set_client(sender, plain)
+        if changed:
+            self.stream.forget_notes()
+            self.send(self.stream.introduction(here))
 
-    def _events_of(self, message: AudioMessage) -> list[Event]:
-        """Take the events that fall before the end of a block; what was due earlier is played with the next sample heard."""
+    def _events_of(self, message: AudioMessage) -> list[HostEvent]:
+        """Take the events that fall before the end of a block; what was due earlier is played with the next sample heard.
+
+        A transport keeps its sample: what it has become by then is the stream's to say.
+        """
         end, heard = message.start + message.samples.shape[1], self.stream.position
         again = 0 <= heard - message.start <= LONGEST_GAP_SECONDS * self.stream.host_rate
         first = heard if again else message.start
-        taken = [moved(e, max(e.sample, first)) for e in self._events if e.sample < end]
+        taken = [
+            e if isinstance(e, Transport) else moved(e, max(e.sample, first)) for e in self._events if e.sample < end
+        ]
         self._events = [e for e in self._events if e.sample >= end]
         return taken

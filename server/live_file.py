@@ -16,6 +16,7 @@ from plugin_bridge.client import BridgeStream
 from plugin_bridge.protocol import LARGEST_BLOCK, AudioMessage, MidiMessage
 from server.metrics import NAMES, PERCENTILES
 from server.midi.message import from_bytes
+from server.midi.rtmidi import MidiOutput
 from server.run_file import Take, host_blocks
 from server.scheduler import Emission
 
@@ -39,16 +40,21 @@ Observer = Callable[[Event, float], None]
 """Called with an event at the sample it speaks about and the milliseconds it took to arrive; -1 at free pace."""
 
 
-class FilePlayer:
-    """One file through one open stream."""
+BRIDGE_BLOCKS = 2  # an event of a commit stream leaves so much after it is due, as at a device
 
-    def __init__(self, stream: BridgeStream, samples: Samples, rate: int, block: int, realtime: bool) -> None:
+
+class FilePlayer:
+    """One file through one open stream; in real time also to a MIDI port, if there is one."""
+
+    def __init__(self, stream: BridgeStream, samples: Samples, rate: int, block: int, realtime: bool,
+                 port: MidiOutput | None = None) -> None:  # fmt: skip
         self._stream, self._samples, self._rate, self._block, self._realtime = stream, samples, rate, block, realtime
         self._length = samples.shape[1]
         self._sent_at: dict[int, float] = {}
         self._audio: list[Samples] = []
         self.result = Listening(Take(rate))
         self.position = 0
+        self._port, self._last_leaves, self._answered = port if realtime else None, 0, 0
 
     def play(self, on_event: Observer, on_block: Callable[[], None]) -> Listening:
         """Play to the end; `on_event` hears of every note, `on_block` is called once per block, after it was sent."""
@@ -68,6 +74,7 @@ class FilePlayer:
                     self._take(message, began, on_event)
         for message in stream.wait(start + block):
             self._take(message, began, on_event)
+        self._play_out()
         self.result.take.end(self._length, start + block)
         if self._audio:
             late = stream.latency
@@ -89,7 +96,24 @@ class FilePlayer:
                     self._take(message, began, on_event)
                 self._note_processed()
 
+    def _forward(self, message: MidiMessage, began: float, port: MidiOutput) -> None:
+        """Send a live stream's event at once, a commit stream's at its sample."""
+        now = time.monotonic_ns()
+        bridge = BRIDGE_BLOCKS * self._block
+        leaves = round(1e9 * (began + (message.due + bridge) / self._rate)) if self._stream.latency else now
+        self._last_leaves = max(self._last_leaves, leaves)
+        port.send(leaves, message.status, message.data1, message.data2)
+
+    def _play_out(self) -> None:
+        """Wait for what has still to leave."""
+        while self._port is not None and time.monotonic_ns() < self._last_leaves:
+            self._port.beat()
+            time.sleep(0.01)
+
     def _note_processed(self) -> None:
+        if self._port is not None and self._stream.processed > self._answered:
+            self._answered = self._stream.processed
+            self._port.beat()
         now = time.monotonic()
         for end in [end for end in self._sent_at if end <= self._stream.processed]:
             self.result.replies_us.append(1e6 * (now - self._sent_at.pop(end)))
@@ -98,6 +122,8 @@ class FilePlayer:
         if isinstance(message, AudioMessage):
             self._audio.append(message.samples.copy())
             return
+        if self._port is not None:
+            self._forward(message, began, self._port)
         event = from_bytes(message.place, message.status, message.data1, message.data2)
         if event is None:
             return

@@ -6,22 +6,29 @@ A file, an OSC client and a JACK client all run through this object and nothing 
 It knows no clock: the host's sample index is the only time.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 
+import numpy as np
+
 from models.block import Block, Samples, silence
-from models.events import Event, moved
+from models.events import Event, HostEvent, Transport, moved
 from models.latency import Latency, declare_latency, live_delay
+from models.rhythm.transport import TransportWatch, advanced
 from models.stream import StreamProcessor
 from server.audio_output import AudioOutput
 from server.metrics import Metrics
+from server.midi.mpe import MpeZone, configuration
+from server.midi.quantise import CHANGEABLE, Quantiser
 from server.note_ledger import NoteLedger
 from server.rebuffer import LARGEST_BLOCK, Rebuffer
 from server.scheduler import Emission, Scheduler
 
 LONGEST_GAP_SECONDS = 1.0
 """A hole up to this long is filled with silence; a longer one, or a jump back, starts the stream again."""
+
+NEVER = -(1 << 62)  # before any sample of any clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +42,14 @@ class Outgoing:
 class LiveStream:
     """One processor at one host rate. One owner, one thread."""
 
-    def __init__(self, processor: StreamProcessor, host_rate: int, ledger: NoteLedger | None = None) -> None:
+    def __init__(self, processor: StreamProcessor, host_rate: int, ledger: NoteLedger | None = None,
+                 settings: Mapping[str, float | str] | None = None) -> None:  # fmt: skip
+        """Args: settings: what the manifest resolved, as far as it is not the processor's; without any, nothing is done to notes."""
         spec = processor.spec
         self.spec, self.host_rate = spec, host_rate
-        self.latency: Latency = declare_latency(spec, host_rate)
+        self._quantiser = Quantiser(host_rate, spec.kind, settings or {})
+        self._zone = MpeZone() if (settings or {}).get("mpe") == "on" else None
+        self.latency: Latency = replace(declare_latency(spec, host_rate), quantise=self._quantiser.reserve)
         self.declared = self.latency.total if spec.kind == "commit" else 0
         self.live_delay = live_delay(spec, host_rate)
         self.metrics = Metrics(1e6 * spec.hop / spec.sample_rate)
@@ -48,7 +59,10 @@ class LiveStream:
         self._ratio = host_rate / spec.sample_rate
         self._rebuffer = Rebuffer(host_rate, spec.sample_rate, spec.hop, max(1, spec.channels_in))
         self._output = AudioOutput(host_rate, spec.sample_rate, spec.channels_out)
-        self._incoming: list[Event] = []
+        self._incoming: list[HostEvent] = []
+        self._transport: Transport | None = None
+        self._watch = TransportWatch(host_rate)
+        self._deaf_before = NEVER
         self._origin: int | None = None
         self._hops = 0
 
@@ -60,38 +74,50 @@ class LiveStream:
     @property
     def tail(self) -> int:
         """Host samples by which an event may leave after the place it speaks about."""
-        return self.latency.total if self.spec.kind == "commit" else self.live_delay
+        return self.latency.total if self.spec.kind == "commit" else self.live_delay + self._quantiser.furthest
 
     def set(self, name: str, value: float | str) -> None:
         """Change a parameter from the next hop on. Raises KeyError where it cannot be changed now."""
-        self._processor.set(name, value)
+        if name in CHANGEABLE:
+            self._quantiser.set(name, float(value))
+        else:
+            self._processor.set(name, value)
 
-    def process(self, start: int, samples: Samples, events: Iterable[Event] = ()) -> Outgoing:
+    def process(self, start: int, samples: Samples, events: Sequence[HostEvent] = ()) -> Outgoing:
         """Take the host block that begins at sample `start`; return what is due before its end.
 
-        samples: (channels, n) float32, channels as in the spec or 1 for all. A block heard before is dropped.
+        samples: (channels, n) float32, channels as in the spec or 1 for all. A block heard before is dropped. events: before
+        the block's end. A transport divides the block: what it breaks off ends at its sample.
         """
-        end = start + samples.shape[1]
-        restarted = self._align(start)
-        skip = max(0, self.position - start)
-        self._incoming.extend(event for event in events if event.sample >= start + skip)
-        for begin in range(skip, samples.shape[1], LARGEST_BLOCK):
-            self._rebuffer.push(samples[:, begin : begin + LARGEST_BLOCK])
-            self._run_hops(start)
-        emissions = restarted + self._release(end)
-        origin = self._origin or 0
-        return Outgoing(emissions, self._output.pull(start - origin - self.latency.total, samples.shape[1]))
+        emissions, end = self._align(start), start + samples.shape[1]
+        transports = [event for event in events if isinstance(event, Transport)]
+        if not transports:
+            outgoing = self._part(start, samples, events)
+            return Outgoing(emissions + outgoing.emissions, outgoing.audio)
+        audio, first = [], start
+        for transport in (*sorted(transports, key=lambda each: each.sample), None):
+            place = end if transport is None else min(end, max(round(transport.sample), self.position))
+            if place > first:
+                inside = [e for e in events if first <= e.sample < place and not isinstance(e, Transport)]
+                outgoing = self._part(first, samples[:, first - start : place - start], inside)
+                emissions += outgoing.emissions
+                audio.append(outgoing.audio)
+                first = place
+            if transport is not None:
+                emissions += self._follow(advanced(transport, place, self.host_rate))
+        return Outgoing(emissions, np.concatenate(audio, axis=1))
 
     def finish(self, sample: int) -> list[Emission]:
         """End the stream at `sample`: forget what is not due yet, end every sounding note there."""
         self.scheduler.clear()
-        owed = [event for owed in self._processor.flush().events for event in self.ledger.admit(owed)]
+        owed = [event for owed in _said(self._processor.flush()) for event in self._admit(owed)]
         owed += self.ledger.end_all(sample)
         return [Emission(self.position, sample, event) for event in owed]
 
     def restart(self, start: int) -> list[Emission]:
         """Begin anew at host sample `start`, as if nothing had been heard; return the ends of sounding notes."""
         ended = [Emission(start, start, off) for off in self.ledger.end_all(start)]
+        goes_on = start >= self.position  # the client's clock; a transport on one that went back is another one
         if self._origin is not None:
             self._processor.reset()
             self._rebuffer.reset()
@@ -99,8 +125,52 @@ class LiveStream:
             self.scheduler.clear()
             self._incoming.clear()
             self.metrics.restarts += 1
-        self._origin, self._hops = start, 0
-        return ended
+        self._origin, self._hops, self._deaf_before = start, 0, NEVER
+        if self._transport is not None and goes_on:
+            self._incoming.append(advanced(self._transport, start, self.host_rate))
+        else:
+            self._transport = None
+            self._watch.forget()
+        self._quantiser.begin(start, self._transport)
+        if self._zone is not None:
+            self._zone.reset()
+        return ended + self.introduction(start)
+
+    def forget_notes(self) -> None:
+        """Take note of it: what sounded was ended by the ledger's account."""
+        if self._zone is not None:
+            self._zone.forget_notes()
+
+    def introduction(self, sample: int) -> list[Emission]:
+        """Return what a client must hear before all else, at `sample`: how its synth shall take the channels."""
+        return [] if self._zone is None else [Emission(sample, sample, event) for event in configuration(sample)]
+
+    def _follow(self, transport: Transport) -> list[Emission]:
+        """Let the player know of the transport from here on; where it broke off, return the ends of sounding notes.
+
+        What the player has heard is kept, but of what lies before the break no note starts any more.
+        """
+        here = round(transport.sample)
+        self._transport = transport
+        self._quantiser.follow(transport)
+        self._incoming.append(transport)
+        if not self._watch.broke_off(transport.playing, transport.host_sample, here):
+            return []
+        self._deaf_before = here
+        self.scheduler.forget_before(here + self._quantiser.furthest)
+        self.forget_notes()
+        return [Emission(here, here, off) for off in self.ledger.end_all(here)]
+
+    def _part(self, start: int, samples: Samples, events: Iterable[HostEvent]) -> Outgoing:
+        """Run a block, or a part of one, through which the transport goes on as it was."""
+        end = start + samples.shape[1]
+        skip = max(0, self.position - start)
+        self._incoming.extend(event for event in events if event.sample >= start + skip)
+        for begin in range(skip, samples.shape[1], LARGEST_BLOCK):
+            self._rebuffer.push(samples[:, begin : begin + LARGEST_BLOCK])
+            self._run_hops(start)
+        origin = self._origin or 0
+        return Outgoing(self._release(end), self._output.pull(start - origin - self.latency.total, samples.shape[1]))
 
     def _align(self, start: int) -> list[Emission]:
         """Make the next expected sample reach `start`: fill a short hole, start again after a long one or a jump back."""
@@ -129,8 +199,11 @@ class LiveStream:
             result = self._processor.process(
                 Block(first, hop[: spec.channels_in], self._events_before(first + spec.hop))
             )
-            for event in result.events:
-                self.scheduler.add(self._place(event, origin, heard_at), now)
+            for event in _said(result):
+                emission = self._place(event, origin, heard_at)
+                if emission.place >= self._deaf_before:
+                    for placed in self._quantiser.take(emission):
+                        self.scheduler.add(placed, now)
             if spec.channels_out:
                 self._output.push(result)
             self.metrics.hop((perf_counter_ns() - began) / 1000)
@@ -144,19 +217,33 @@ class LiveStream:
         place = origin + round(event.sample * self._ratio)
         return Emission(place + self.latency.total, place, event)
 
-    def _events_before(self, end: int) -> tuple[Event, ...]:
+    def _events_before(self, end: int) -> tuple[HostEvent, ...]:
         """Take the incoming events that fall before model sample `end`, moved to the model's clock."""
         if not self._incoming:
             return ()
         origin = self._origin or 0
         placed = [moved(e, (e.sample - origin) / self._ratio) for e in self._incoming]
         keep = [i for i, e in enumerate(placed) if e.sample >= end]
-        taken = tuple(sorted((e for e in placed if e.sample < end), key=lambda e: e.sample))
+        taken = tuple(
+            sorted((e for e in placed if e.sample < end), key=lambda e: (e.sample, not isinstance(e, Transport)))
+        )
         self._incoming = [self._incoming[i] for i in keep]
         return taken
 
     def _release(self, end: int) -> list[Emission]:
         released: list[Emission] = []
+        for ending in self._quantiser.due(end):
+            self.scheduler.add(ending, ending.due)
         for emission in self.scheduler.take(end):
-            released += [Emission(emission.due, emission.place, e) for e in self.ledger.admit(emission.event)]
+            released += [Emission(emission.due, emission.place, e) for e in self._admit(emission.event)]
         return released
+
+    def _admit(self, event: Event) -> list[Event]:
+        """Return what leaves for an event, on the channels on which it sounds."""
+        said = (event,) if self._zone is None else self._zone.say(event)
+        return [admitted for each in said for admitted in self.ledger.admit(each)]
+
+
+def _said(block: Block) -> Iterator[Event]:
+    """Yield what a player gave; a transport that it passed on with the block goes no further."""
+    return (event for event in block.events if not isinstance(event, Transport))

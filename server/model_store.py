@@ -1,7 +1,7 @@
 """Where models are found and how a name becomes a running stream."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,10 @@ def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: in
     """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong."""
     try:
         values = model.manifest.resolve(dict(settings))
-        session = open_session(model.path, provider)
+        rules = model.manifest.settings.get("constants", {})
+        for constant in rules:  # what another stream may want is loaded now: it would hold up the streams that run
+            open_session(model.path, provider, constants=(constant,))
+        session = open_session(model.path, provider, constants=_constants(rules, values))
         _check_graph(model, session)
         processor = open_processor(model.manifest, open_step(session, model.manifest.graphs[0]), values)
         # A silent hop: whatever graph and decoder do not agree about is said now and not in the first block.
@@ -68,7 +71,12 @@ def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: in
         raise BacklineError(
             f"{model.path}: decoder '{model.manifest.decoder}' cannot work with this graph: {error!r}"
         ) from error
-    return LiveStream(processor, check_rate(host_rate), ledger)
+    return LiveStream(processor, check_rate(host_rate), ledger, values)
+
+
+def _constants(rules: Mapping[str, Mapping[str, Sequence[object]]], values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the boolean constants of a graph that a stream's parameters set; rules: constant -> parameter -> its values."""
+    return tuple(name for name, rule in rules.items() if all(values[key] in wanted for key, wanted in rule.items()))
 
 
 def _check_graph(model: Model, session: InferenceSession) -> None:

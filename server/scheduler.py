@@ -1,7 +1,7 @@
 """Events wait here until the block that holds their sample."""
 
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from models.events import Event, time_order
 
@@ -45,6 +45,11 @@ class Scheduler:
         while self._heap and self._heap[0][0] < end:
             taken.append(heappop(self._heap)[3])
         return taken
+
+    def forget_before(self, place: int) -> None:
+        """Forget what speaks about samples before `place`."""
+        self._heap = [entry for entry in self._heap if entry[3].place >= place]
+        heapify(self._heap)
 
     def clear(self) -> None:
         """Forget everything queued."""

@@ -13,13 +13,17 @@ import termios
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any  # Any: settings and answers are JSON
 
 from plugin_bridge.protocol import RECEIVE_BUFFER, MidiMessage, pack_midi
 from server.errors import BacklineError
+from server.keep import keep_take
+from server.kept_take import KeptTake
 from server.midi.message import to_bytes
 from server.model_store import Model
 from server.note_ledger import NoteLedger
+from server.scheduler import Emission
 from server.shared_page import MOST_STREAMS, SharedPage
 from server.watchdog import FROZEN_SECONDS, TICK_SECONDS, Sight, Watchdog
 from server.worker import TAKE_OVER_SECONDS, Worker
@@ -44,6 +48,7 @@ class ModelService:
         self.model = model
         self._provider, self._report = provider, report
         self.streams: dict[int, OpenStream] = {}
+        self.takes: dict[int, KeptTake] = {}
         self._working: Worker | None = None
         self._spare: Worker | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -67,6 +72,11 @@ class ModelService:
         """The number of the working engine's process; 0 while there is none."""
         return 0 if self._working is None else self._working.pid
 
+    @property
+    def page(self) -> SharedPage | None:
+        """What the working engine says about its streams; None while there is none."""
+        return None if self._working is None else self._working.page
+
     async def load(self, with_spare: bool = True) -> None:
         """Have a working engine, and a spare if asked to wait for one. Raises BacklineError."""
         await self._put_to_work()
@@ -77,10 +87,15 @@ class ModelService:
     async def open(self, stream: OpenStream) -> dict[str, int]:
         """Open a stream; return its latency and live delay. Raises BacklineError with the engine's reason."""
         await self.load(with_spare=False)
-        answer: dict[str, int] = await self._engine().ask(
-            "open", stream=stream.number, rate=stream.rate, settings=stream.settings
-        )
-        self.streams[stream.number] = stream
+        take = KeptTake.make(stream.rate)
+        try:
+            answer: dict[str, int] = await self._engine().ask(
+                "open", descriptor=take.descriptor, stream=stream.number, rate=stream.rate, settings=stream.settings
+            )
+        except BaseException:
+            take.close()
+            raise
+        self.streams[stream.number], self.takes[stream.number] = stream, take
         return answer
 
     async def ask(self, do: str, **arguments: Any) -> Any:
@@ -88,6 +103,9 @@ class ModelService:
         answer = await self._engine().ask(do, **arguments)
         if do == "close":
             self.streams.pop(int(str(arguments["stream"])), None)
+            take = self.takes.pop(int(str(arguments["stream"])), None)
+            if take is not None:
+                take.close()
         elif do == "set":  # so that an engine that takes over plays on with it
             self.streams[int(str(arguments["stream"]))].settings[str(arguments["name"])] = arguments["value"]
         return answer
@@ -106,6 +124,9 @@ class ModelService:
                 self._end_notes(worker.page)
             worker.end()
         self._data.close()
+        for take in self.takes.values():
+            take.close()
+        self.takes.clear()
 
     def idle_streams(self, seconds: float) -> list[int]:
         """Return the streams that were heard once and then not for `seconds`."""
@@ -114,6 +135,12 @@ class ModelService:
         before = time.monotonic_ns() - seconds * 1e9
         slots = (self._working.page.slot(index) for index in range(MOST_STREAMS))
         return [slot.number for slot in slots if slot.number in self.streams and 0 < slot.heard_ns < before]
+
+    async def keep(self, stream: int, folder: Path, seconds: int) -> tuple[str, str]:
+        """Write what was just played on a stream; return the paths of the .mid and the .wav. Raises BacklineError."""
+        if stream not in self.takes:
+            raise BacklineError(f"stream {stream} was closed")
+        return await keep_take(self.takes[stream], folder, f"{self.model.manifest.name}-{stream}", seconds)
 
     def _engine(self) -> Worker:
         if self._working is None:
@@ -203,9 +230,12 @@ class ModelService:
         """Open all streams in an engine and let it read the data socket. Raises BacklineError; then it is ended."""
         try:
             for stream in list(self.streams.values()):
+                if stream.number not in self.takes:  # closed meanwhile
+                    continue
                 await worker.ask(
-                    "open", within=TAKE_OVER_SECONDS, stream=stream.number, rate=stream.rate, settings=stream.settings
-                )
+                    "open", within=TAKE_OVER_SECONDS, descriptor=self.takes[stream.number].descriptor,
+                    stream=stream.number, rate=stream.rate, settings=stream.settings,
+                )  # fmt: skip
             await worker.ask("activate", within=TAKE_OVER_SECONDS)
         except BaseException:  # a task that is cancelled leaves no process behind either
             worker.end()
@@ -241,9 +271,11 @@ class ModelService:
             if not slot.number or client is None:
                 continue
             for event in NoteLedger(slot.sounding).end_all(slot.position):
+                if slot.number in self.takes:
+                    self.takes[slot.number].resumed().leave(Emission(slot.position, slot.position, event))
                 try:
                     message = MidiMessage(slot.number, slot.position, slot.position, *to_bytes(event))
-                    self._data.sendto(pack_midi(message), client)
+                    self._data.sendto(pack_midi(message, slot.plain), client)
                     ended += 1
                 except OSError as error:
                     log.warning("cannot tell %s of a note's end: %s", client, error)

@@ -80,13 +80,19 @@ class Worker:
         """The engine's process number."""
         return self._process.pid
 
-    async def ask(self, do: str, *, within: float = ANSWER_SECONDS, **arguments: object) -> Any:
-        """Send a command and return its answer. Raises BacklineError where the engine refuses or does not answer."""
+    async def ask(
+        self, do: str, *, within: float = ANSWER_SECONDS, descriptor: int | None = None, **arguments: object
+    ) -> Any:
+        """Send a command, with a file descriptor to lend, and return its answer.
+
+        Raises BacklineError where the engine refuses or does not answer.
+        """
         self._serial += 1
         future = asyncio.get_running_loop().create_future()
         self._waiting[self._serial] = future
         try:
-            self._commands.send(json.dumps({"request": self._serial, "do": do, "with": arguments}).encode())
+            command = json.dumps({"request": self._serial, "do": do, "with": arguments}).encode()
+            socket.send_fds(self._commands, [command], [] if descriptor is None else [descriptor])
             answer = await asyncio.wait_for(future, within)
         except (OSError, TimeoutError) as error:
             raise BacklineError(f"the engine did not answer '{do}'") from error

@@ -22,22 +22,6 @@ FREEWHEEL_WAIT_SECONDS = 2.0
 SYSTEM_MESSAGES = 0xF0  # from here on a MIDI status names no channel
 
 
-class TransportWatch:
-    """Sees a rolling transport stop, jump or turn round."""
-
-    def __init__(self, rate: int) -> None:
-        self._slack = round(HEARTBEAT_SECONDS * rate)  # an xrun moves it forward by less than a person would
-        self._rolling = False
-        self._frame = self._position = 0
-
-    def broke_off(self, rolling: bool, frame: int, position: int) -> bool:
-        """Return whether what was rolling at the last call did not simply go on to this one."""
-        moved = frame - self._frame - (position - self._position)
-        broke = self._rolling and (not rolling or not -self._slack // 8 <= moved <= self._slack)
-        self._rolling, self._frame, self._position = rolling, frame, position
-        return broke
-
-
 class Cycle:
     """The client's work, cycle by cycle. One owner: the process callback."""
 

@@ -18,14 +18,16 @@ from typing import Any  # Any: objects of JACK-Client, which has no types
 import jack  # optional: this module is imported once server.audio.jack has opened a client
 
 from models.block import silence
+from models.rhythm.transport import TransportWatch
 from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import LARGEST_BLOCK
 from server.audio.jack_audio import AudioOut
 from server.audio.jack_clock import SampleClock
-from server.audio.jack_cycle import Cycle, TransportWatch
+from server.audio.jack_cycle import Cycle
 from server.audio.jack_latency import PortLatencies
 from server.audio.jack_ports import register_ports
 from server.audio.jack_statistics import CallbackTimes, Incidents
+from server.audio.jack_transport import TransportOut
 from server.errors import BacklineError
 from server.midi.jack import MidiOut
 from server.realtime import lock_memory
@@ -51,7 +53,8 @@ class JackPlayer:
         self._midi = MidiOut(self._rate, self._live, self._write_midi)
         self._audio = AudioOut() if self._ports.audio_out else None
         self._cycle = Cycle(self._stream, self._rate, self._period, self._midi, self._audio)
-        self._clock, self._transport = SampleClock(self._rate), TransportWatch(self._rate)
+        self._clock, self._watch = SampleClock(self._rate), TransportWatch(self._rate)
+        self._transport = TransportOut(self._stream, self._rate)
         self._latencies = PortLatencies(
             client, self._ports.inputs, [(port, self._added) for port in self._ports.outputs]
         )
@@ -98,11 +101,14 @@ class JackPlayer:
 
     def _exchange(self, now: int, frames: int) -> None:
         state, place = self._client.transport_query_struct()
-        if self._transport.broke_off(state == jack.ROLLING, place.frame, now):
-            self._midi.end_all(now, heard_until=now)
-        if self._ports.midi_in is not None:
-            for offset, message in self._ports.midi_in.incoming_midi_events():
+        for offset, message in self._ports.clock_in.incoming_midi_events():
+            self._transport.hear(now + offset, bytes(message))
+            if self._ports.midi_in is not None:
                 self._cycle.send_midi(now + offset, bytes(message))
+        transport = self._transport.now(state == jack.ROLLING, place, now)
+        if self._watch.broke_off(transport.playing, transport.host_sample, now):
+            self._midi.end_all(now, heard_until=now)
+        self._transport.tell(transport)
         heard = self._silence[:, :frames] if self._ports.audio_in is None else self._ports.audio_in.get_array()[None]
         self._cycle.run(now, heard, self._freewheels)
         self._midi.write(now, frames)

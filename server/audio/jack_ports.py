@@ -11,12 +11,16 @@ NOTE_KINDS = frozenset(("notes", "drums", "roll"))
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Own ports of JACK-Client, None where the model has nothing to do with one."""
+    """Own ports of JACK-Client, None where the model has nothing to do with one.
+
+    clock_in: where a MIDI clock comes in; midi_in where there is one. It carries no latency on.
+    """
 
     audio_in: Any
     midi_in: Any
     midi_out: Any
     audio_out: Any
+    clock_in: Any
 
     @property
     def inputs(self) -> list[Any]:
@@ -35,9 +39,11 @@ def register_ports(client: Any, bridge: BridgeClient, model: str) -> Ports:
     if "problem" in row:
         raise BridgeError(str(row["problem"]))
     heard, played = set(row.get("in", ())), set(row.get("out", ()))
+    midi_in = client.midi_inports.register("midi_in") if heard & NOTE_KINDS else None
     return Ports(
         client.inports.register("audio_in") if "audio" in heard else None,
-        client.midi_inports.register("midi_in") if heard & NOTE_KINDS else None,
+        midi_in,
         client.midi_outports.register("midi_out") if played & NOTE_KINDS else None,
         client.outports.register("audio_out") if "audio" in played else None,
+        midi_in or client.midi_inports.register("clock_in"),
     )

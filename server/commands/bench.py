@@ -24,7 +24,14 @@ ORDER = (
     "jack_latency",
 )
 """What runs without a NAME, in this order, as far as it is there."""
-ON_REQUEST = ("resampler_delay", "step_time_gpu", "transcription_curve", "transcription_trials")
+ON_REQUEST = (
+    "plugin_latency",
+    "plugin_load",
+    "resampler_delay",
+    "step_time_gpu",
+    "transcription_curve",
+    "transcription_trials",
+)
 MOST_SECONDS = 3600
 MARK = Path("benchmarks", "record.py")
 

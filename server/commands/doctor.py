@@ -16,7 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from plugin_bridge.protocol import DEFAULT_PORT, RECEIVE_BUFFER
+from server.audio.portaudio_devices import list_devices
 from server.errors import BacklineError
+from server.midi.ports import list_ports
 from server.model_store import list_models, open_stream
 from server.realtime import FIFO_PRIORITY
 
@@ -40,6 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
         _real_time,
         _ports,
         _jack,
+        _portaudio,
         _midi,
         _training,
     )
@@ -165,20 +168,44 @@ def _jack() -> Iterator[Finding]:
         yield "good", "JACK", f"client library found; server: {server}"
 
 
-def _midi() -> Iterator[Finding]:
-    try:
-        import rtmidi
-    except ImportError as error:
-        yield "note", "MIDI ports", f"python-rtmidi cannot be used: {error}"
+def _portaudio() -> Iterator[Finding]:
+    """The devices that `backline live --input` and `--output` know, each with its number."""
+    if find_spec("sounddevice") is None:
+        yield (
+            "note",
+            "audio devices",
+            "Python package sounddevice is missing; install backline[portaudio] to play without JACK",
+        )
         return
-    names = {rtmidi.API_LINUX_ALSA: "ALSA", rtmidi.API_UNIX_JACK: "JACK"}
-    built = [names.get(api, str(api)) for api in rtmidi.get_compiled_api()]
-    sequencer = (
-        "there is an ALSA sequencer"
-        if Path("/dev/snd/seq").exists()
-        else "there is no ALSA sequencer; MIDI goes over JACK or OSC"
-    )
-    yield "good", "MIDI ports", f"python-rtmidi with {' and '.join(built)}; {sequencer}"
+    try:
+        devices = list_devices()
+    except BacklineError as error:
+        yield "note", "audio devices", str(error)
+        return
+    if not devices:
+        yield "note", "audio devices", "PortAudio finds none; `backline live` plays files, and JACK where a server runs"
+    for device in devices:
+        ways = (
+            f"{channels} {way} ({1000 * latency:.0f} ms{', the default' if default else ''})"
+            for channels, way, latency, default in (
+                (device.channels_in, "in", device.latency_in, device.is_default_in),
+                (device.channels_out, "out", device.latency_out, device.is_default_out),
+            )
+            if channels
+        )
+        yield "good", f"audio device {device.number}", f"{device.title}: {', '.join(ways)}, {device.sample_rate} Hz"
+
+
+def _midi() -> Iterator[Finding]:
+    """The ports that `backline live --input midi:` and `--output midi:` know, each with its number."""
+    try:
+        ports = list_ports()
+    except BacklineError as error:
+        yield "note", "MIDI ports", str(error)
+        return
+    for way, names in (("in", ports.inputs), ("out", ports.outputs)):
+        listed = ", ".join(f"{number} '{name}'" for number, name in enumerate(names)) or "none yet"
+        yield "good", f"MIDI {way}", f"over {ports.system}: {listed}"
 
 
 def _training() -> Iterator[Finding]:

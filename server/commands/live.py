@@ -5,23 +5,26 @@ import json
 import os
 import platform
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
 
+from models.events import NoteOn
 from plugin_bridge.client import BridgeClient, BridgeError, BridgeStream
 from server.audio.file import read_audio
-from server.commands.options import add_model_options, block_size, parse_settings
+from server.commands.options import add_model_options, block_size, parse_settings, server_address, tempo_of
 from server.errors import BacklineError
 from server.files import require_folder, write_text_whole
 from server.live_file import FilePlayer, Listening, spread
+from server.live_routes import TAKE, Routes, read_routes
 from server.live_view import LiveView
-from server.midi.file import MIDI_SUFFIXES, write_midi
+from server.midi.file import write_midi
+from server.midi.ports import parse_port
+from server.midi.rtmidi import MidiOutput
 from server.model_store import find_model
 from server.run_file import write_log
 from server.server_process import own_server
-
-TAKES = Path(__file__).parents[1] / "takes"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +32,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument(
         "--input",
-        default="take",
+        action="append",
+        default=[],
         metavar="DEVICE|FILE",
-        help="an audio file, `take` (the bundled one, default) or `jack`",
+        help="an audio file, `take` (the bundled one, default), `jack`, an audio device by name or number (`default` is one), "
+        "or a MIDI port: midi:NAME, virtual:NAME; twice for audio and MIDI",
     )
     parser.add_argument(
-        "--output", metavar="DEVICE|FILE", help="a .mid file, or `jack` with --input jack (the default there)"
+        "--output", action="append", default=[], metavar="DEVICE|FILE",
+        help="a .mid file, a MIDI port (midi:NAME; `midi` or virtual:NAME make one), an audio device, or `jack` with --input jack "
+        "(the default there); twice for two of them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channel", type=channel_number, default=1, metavar="N", help="the device's channel that is heard (default 1)"
     )
+    parser.add_argument("--rate", type=int, metavar="HZ", help="the device's sample rate (default: its own)")
     parser.add_argument("--server", metavar="HOST:PORT", help="a running server (default: one of its own)")
     parser.add_argument("--block", type=block_size, default=256, metavar="N", help="block in samples (default 256)")
     parser.add_argument(
@@ -49,45 +60,100 @@ def add(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     settings = _for_the_ear(arguments, parse_settings(arguments.set))
-    if arguments.input == "jack":
-        from server.audio.jack import play_jack
-
-        if arguments.output not in (None, "jack") or arguments.log or arguments.report:
-            raise BacklineError(
-                "with --input jack, notes go to the JACK port midi_out; leave --output, --log and --report out"
-            )
-        with _server(arguments) as (host, port):
-            return play_jack(host, port, arguments.model, settings)
-    path = TAKES / "take.ogg" if arguments.input == "take" else Path(arguments.input)
-    samples, rate = read_audio(path)
-    output = Path(arguments.output) if arguments.output else None
-    if output is not None and output.suffix.lower() not in MIDI_SUFFIXES:
-        raise BacklineError(f"--output is '{output}'; a file's notes go to a .mid file")
-    report = arguments.report or (output.with_suffix(".latency.json") if output else None)
-    for file in filter(None, (output, report, arguments.log)):
+    routes = read_routes(arguments.input, arguments.output)
+    _check_ways(arguments, routes)
+    if routes.jack:
+        return _play_jack(arguments, settings)
+    report = arguments.report or (routes.clip.with_suffix(".latency.json") if routes.clip else None)
+    for file in filter(None, (routes.clip, report, arguments.log)):
         require_folder(file)
+    if routes.file is None:
+        return _play_devices(arguments, routes, settings, report)
+    return _play_file(arguments, routes, routes.file, settings, report)
+
+
+def _check_ways(arguments: argparse.Namespace, routes: Routes) -> None:
+    """Raise BacklineError where an option has nothing to say about the way that was chosen."""
+    if (routes.audio_in or routes.audio_out) and arguments.pace == "free":
+        raise BacklineError("--pace is 'free'; a device plays in real time")
+    if not routes.audio_in and (arguments.rate or arguments.channel > 1) and not routes.audio_out:
+        raise BacklineError("--rate and --channel are for audio devices; a file and JACK have their own")
+
+
+def channel_number(text: str) -> int:
+    """Parse --channel."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text}; allowed: 1 to 64")
+    return int(text)
+
+
+def _play_jack(arguments: argparse.Namespace, settings: dict[str, str | float]) -> int:
+    from server.audio.jack import play_jack
+
+    if arguments.log or arguments.report:
+        raise BacklineError("with --input jack, notes go to the JACK port midi_out; leave --log and --report out")
+    with _server(arguments) as (host, port):
+        return play_jack(host, port, arguments.model, settings)
+
+
+def _play_devices(
+    arguments: argparse.Namespace, routes: Routes, settings: dict[str, str | float], report: Path | None
+) -> int:
+    """Play through audio devices and MIDI ports; what was heard is kept, whatever ends it."""
+    from server.audio.portaudio import DeviceSettings
+    from server.live_devices import DevicePlayer
+
     console = Console()
     with _server(arguments) as (host, port):
+        asked = DeviceSettings(arguments.model, host, port, settings, routes.audio_in, routes.audio_out, routes.midi_in,
+                               routes.midi_out, arguments.channel, arguments.rate, arguments.block)  # fmt: skip
+        playing = DevicePlayer(asked, console, arguments.plain or not console.is_terminal).play()
+    if routes.clip is not None:
+        write_midi(routes.clip, playing.take.events(), playing.take.rate, arguments.model, tempo_of(settings))
+    if report is not None:
+        write_text_whole(report, json.dumps(playing.report, indent=1) + "\n")
+    if arguments.log is not None:
+        write_log(arguments.log, playing.take)
+    notes = sum(isinstance(emission.event, NoteOn) for emission, _ in playing.take.emissions)
+    late = f"{playing.report['late_events']} events late, {playing.report['lost_blocks']} blocks after lost input"
+    written = " and ".join(str(path) for path in (routes.clip, report) if path)
+    console.print(f"{notes} notes, {late}" + (f"; wrote {written}" if written else ""), highlight=False)
+    if playing.problem:
+        raise BacklineError(playing.problem)
+    return 0
+
+
+def _play_file(
+    arguments: argparse.Namespace, routes: Routes, path: Path, settings: dict[str, str | float], report: Path | None
+) -> int:
+    """Play a file in real time, or as fast as the engine answers."""
+    samples, rate = read_audio(path)
+    choice = parse_port(routes.midi_out)
+    if choice is not None and arguments.pace == "free":
+        raise BacklineError("--pace is 'free'; to a MIDI port notes go in real time")
+    console = Console()
+    with _server(arguments) as (host, port), ExitStack() as stack:
         client = BridgeClient(host, port)
         try:
             client.load(arguments.model)
             stream = client.open_stream(arguments.model, rate, settings | {"pace": arguments.pace})
-            player = FilePlayer(stream, samples, rate, arguments.block, arguments.pace == "realtime")
-            heard = _listen(arguments, console, stream, player, rate)
+            output = stack.enter_context(closing(MidiOutput(choice))) if choice is not None else None
+            player = FilePlayer(stream, samples, rate, arguments.block, arguments.pace == "realtime", output)
+            heard = _listen(arguments, console, stream, player, rate, path)
             status = json.loads(str(client.request("/backline/status")[3]))[str(stream.number)]
             stream.close()
         except BridgeError as error:
             raise BacklineError(str(error)) from error
         finally:
             client.close()
-    row = _report(arguments, heard, stream, status, rate)
-    if output is not None:
-        write_midi(output, heard.take.events(), rate, arguments.model)
+    row = _report(arguments, heard, stream, status, rate, path)
+    if routes.clip is not None:
+        write_midi(routes.clip, heard.take.events(), rate, arguments.model, tempo_of(settings))
     if report is not None:
         write_text_whole(report, json.dumps(row, indent=1) + "\n")
     if arguments.log is not None:
         write_log(arguments.log, heard.take)
-    _say(console, row, output, report)
+    _say(console, row, routes.clip, report)
     return 0
 
 
@@ -97,10 +163,7 @@ def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
         return own_server([*folder, "--provider", arguments.provider])
     from contextlib import nullcontext
 
-    host, colon, port = arguments.server.rpartition(":")
-    if not colon or not port.isdecimal():
-        raise BacklineError(f"--server is '{arguments.server}'; it is written HOST:PORT, for instance 127.0.0.1:9010")
-    return nullcontext((host, int(port)))
+    return nullcontext(server_address(arguments.server))
 
 
 def _for_the_ear(arguments: argparse.Namespace, settings: dict[str, str | float]) -> dict[str, str | float]:
@@ -114,10 +177,10 @@ def _for_the_ear(arguments: argparse.Namespace, settings: dict[str, str | float]
 
 
 def _listen(
-    arguments: argparse.Namespace, console: Console, stream: BridgeStream, player: FilePlayer, rate: int
+    arguments: argparse.Namespace, console: Console, stream: BridgeStream, player: FilePlayer, rate: int, path: Path
 ) -> Listening:
     declared = f"{1000 * stream.latency / rate:.0f} ms declared" if stream.latency else "live: 0 ms declared"
-    title = f"backline: {arguments.model} hears {Path(arguments.input).name} at {rate} Hz, {declared}"
+    title = f"backline: {arguments.model} hears {path.stem if path == TAKE else path.name} at {rate} Hz, {declared}"
     plain = arguments.plain or not console.is_terminal
     if plain:
         console.print(title, highlight=False)
@@ -136,11 +199,16 @@ def _listen(
 
 
 def _report(
-    arguments: argparse.Namespace, heard: Listening, stream: BridgeStream, status: dict[str, object], rate: int
+    arguments: argparse.Namespace,
+    heard: Listening,
+    stream: BridgeStream,
+    status: dict[str, object],
+    rate: int,
+    path: Path,
 ) -> dict[str, object]:
     return {
         "model": arguments.model,
-        "input": str(arguments.input),
+        "input": "take" if path == TAKE else str(path),
         "sample_rate": rate,
         "block": arguments.block,
         "notes": sum(1 for e, _ in heard.take.emissions if type(e.event).__name__ == "NoteOn"),

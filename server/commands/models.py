@@ -68,7 +68,7 @@ def describe(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  #
         "hop": manifest.hop,
         "heads": [_head(found, manifest, head.look_ahead_ms) for head in manifest.heads],
         "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices,
-                                "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in manifest.parameters},
+                                "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in manifest.stream_parameters},
         "bytes": found.path.stat().st_size,
         "quality": manifest.quality,
         "licence": manifest.licence,

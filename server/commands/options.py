@@ -1,9 +1,11 @@
 """Options that several commands share, so that a word means one thing everywhere."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from server.errors import BacklineError
+from server.midi.file import TEMPO_BPM
 from server.rebuffer import LARGEST_BLOCK
 
 
@@ -26,6 +28,19 @@ def parse_settings(words: list[str]) -> dict[str, str | float]:
             raise BacklineError(f"--set is '{word}'; it is written NAME=VALUE, for instance look_ahead_ms=16")
         settings[name] = value
     return settings
+
+
+def tempo_of(settings: Mapping[str, str | float]) -> float:
+    """Return the tempo that a clip is written in: the one that its notes were quantised to, or else a DAW's own."""
+    return float(settings.get("tempo_bpm", TEMPO_BPM))
+
+
+def server_address(text: str) -> tuple[str, int]:
+    """Parse --server. Raises BacklineError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise BacklineError(f"--server is '{text}'; it is written HOST:PORT, for instance 127.0.0.1:9010")
+    return host, int(port)
 
 
 def block_size(text: str) -> int:

@@ -11,7 +11,7 @@ from models.block import Samples, silence
 from models.events import Event
 from models.manifest import Manifest
 from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, read_audio, write_audio
-from server.commands.options import add_model_options, block_size, parse_settings
+from server.commands.options import add_model_options, block_size, parse_settings, tempo_of
 from server.errors import BacklineError
 from server.files import require_folder
 from server.midi.file import MIDI_SUFFIXES, read_midi, write_midi
@@ -46,13 +46,14 @@ def main(arguments: argparse.Namespace) -> int:
         require_folder(path)
     _check_outputs(model.manifest, arguments.output)
     samples, events, rate = _read_input(model.manifest, arguments.input)
-    stream = open_stream(model, parse_settings(arguments.set), rate, arguments.provider)
+    settings = parse_settings(arguments.set)
+    stream = open_stream(model, settings, rate, arguments.provider)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(model.manifest.name, total=1.0)
         take = run_stream(stream, samples, events, arguments.block, lambda done: bar.update(task, completed=done))
     for path in arguments.output:
         if path.suffix.lower() in MIDI_SUFFIXES:
-            write_midi(path, take.events(), rate, model.manifest.name)
+            write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings))
         else:
             write_audio(path, take.audio, rate)
     if arguments.log:

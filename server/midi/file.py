@@ -1,6 +1,7 @@
 """Standard MIDI files: what was heard as a clip that any DAW opens, and clips as events.
 
-960 ticks a quarter at 120 bpm: 0.52 ms a tick, the grid of most DAWs. The event log holds the exact samples.
+960 ticks a quarter at 120 bpm, unless another tempo is given: 0.52 ms a tick, the grid of most DAWs. The event log holds
+the exact samples.
 """
 
 import struct
@@ -16,17 +17,20 @@ from server.errors import BacklineError
 from server.files import write_whole
 
 TICKS_PER_BEAT = 960
-TEMPO_US = 500_000
-TICKS_PER_SECOND = TICKS_PER_BEAT * 1_000_000 // TEMPO_US
+TEMPO_BPM = 120.0
 LONGEST_SECONDS = 6 * 3600  # a damaged delta time can stand for years
 MIDI_SUFFIXES = (".mid", ".midi")
 
 
-def write_midi(path: Path, events: Iterable[Event], rate: int, title: str) -> None:
-    """Write events, their samples counted at `rate`, as a type 0 file; whole or not at all. Raises BacklineError."""
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=title), mido.MetaMessage("set_tempo", tempo=TEMPO_US)])
+def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo_bpm: float = TEMPO_BPM) -> None:
+    """Write events, their samples counted at `rate`, as a type 0 file; whole or not at all. Raises BacklineError.
+
+    tempo_bpm: of the file's beats, which begin at sample 0; the events stay where they are.
+    """
+    tempo_us = mido.bpm2tempo(tempo_bpm)
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=title), mido.MetaMessage("set_tempo", tempo=tempo_us)])
     now = 0
-    for tick, event in _on_ticks(events, rate):
+    for tick, event in _on_ticks(events, rate, TICKS_PER_BEAT * 1_000_000 / tempo_us):
         track.append(_message(event).copy(time=tick - now))
         now = tick
     track.append(mido.MetaMessage("end_of_track"))
@@ -80,13 +84,13 @@ def event_of(message: mido.Message, sample: int) -> Event | None:
     return None
 
 
-def _on_ticks(events: Iterable[Event], rate: int) -> list[tuple[int, Event]]:
+def _on_ticks(events: Iterable[Event], rate: int, ticks_per_second: float) -> list[tuple[int, Event]]:
     """Return (tick, event) in order; a note lasts at least one tick, so that its end never precedes its start."""
     placed: list[tuple[int, Event]] = []
     started: dict[tuple[int, int], int] = {}
     ended: dict[tuple[int, int], int] = {}
     for event in events:
-        tick = max(0, round(event.sample * TICKS_PER_SECOND / rate))
+        tick = max(0, round(event.sample * ticks_per_second / rate))
         if isinstance(event, NoteOn):  # not before the end of its predecessor, which may have been moved
             key = event.channel, event.pitch
             tick = started[key] = max(tick, ended.get(key, 0))

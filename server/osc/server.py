@@ -1,10 +1,13 @@
-"""The control port: datagrams in, commands to the control object, answers back to the sender.
+"""The control port: packets in, commands to the control object, answers back to the sender.
+
+UDP and TCP (server.osc.tcp) listen at the same number and differ in nothing but how a packet comes and goes.
 
 Commands of one sender are carried out in the order they came; bundles with a time tag wait in the event loop and
 hold nothing else up.
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -14,21 +17,28 @@ from plugin_bridge.client import osc
 from plugin_bridge.protocol import RECEIVE_BUFFER
 from server.errors import BacklineError
 from server.osc.packets import Command, PacketError, read_packet
+from server.osc.tcp import Connection, DataPort
 
 log = logging.getLogger(__name__)
-Address = tuple[str, int]
+Address = tuple[str, int] | Connection
+"""Whom to answer: a UDP sender, or a TCP connection."""
 Answer = Callable[..., None]
 Handler = Callable[[Command, Address, Answer], Awaitable[None]]
 MOST_SENDERS = 64
+PORTS_TO_TRY = 16  # where any will do: one that is free for UDP and for TCP
 LONGEST_TEXT = 1000  # of an answer: a refusal must fit a datagram whatever was sent
 MOST_WAITING = 256  # commands of one sender, and bundles of all, that wait at once
 
 
 class OscServer(asyncio.DatagramProtocol):
-    """One UDP socket and a queue of commands per sender."""
+    """One UDP socket, one TCP socket, and a queue of commands per sender."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, data_port: DataPort, gone: Callable[[Address], None]) -> None:
+        """Args: data_port: where a stream's data goes. gone: called with a sender that will never be heard again."""
+        self._handler, self._data_port, self._sender_gone = handler, data_port, gone
+        self._host = ""
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
         self._queues: dict[Address, asyncio.Queue[Command]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = 0
@@ -37,19 +47,12 @@ class OscServer(asyncio.DatagramProtocol):
 
     async def open(self, host: str, port: int) -> int:
         """Listen; return the port. Raises BacklineError where it is taken or not allowed."""
-        connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            connection.bind((host, port))
-        except (OSError, OverflowError) as error:
-            connection.close()
-            reason = getattr(error, "strerror", None) or error
-            raise BacklineError(
-                f"cannot listen on {host} port {port}: {reason}; choose another with --port (0: any)"
-            ) from error
-        connection.setblocking(False)
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=connection)
-        return int(connection.getsockname()[1])
+        self._host = host
+        datagrams, stream = _listening(host, port)
+        loop = asyncio.get_running_loop()
+        await loop.create_datagram_endpoint(lambda: self, sock=datagrams)
+        self._listener = await loop.create_server(self._connection, sock=stream)
+        return int(datagrams.getsockname()[1])
 
     def close(self) -> None:
         """Stop listening and forget what waits."""
@@ -57,6 +60,10 @@ class OscServer(asyncio.DatagramProtocol):
             task.cancel()
         if self._transport is not None:
             self._transport.close()
+        if self._listener is not None:
+            self._listener.close()
+        for connection in self._connections:
+            connection.end()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
@@ -64,6 +71,20 @@ class OscServer(asyncio.DatagramProtocol):
 
     def datagram_received(self, datagram: bytes, sender: Address) -> None:
         """Called by asyncio."""
+        self._take(datagram, sender)
+
+    def _connection(self) -> Connection:
+        return Connection(self._host, self._take, self._data_port, self._welcome, self._forget)
+
+    def _welcome(self, connection: Connection) -> bool:
+        self._connections.add(connection)
+        return len(self._connections) <= MOST_SENDERS
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._sender_gone(connection)
+
+    def _take(self, datagram: bytes, sender: Address) -> None:
         try:
             commands = read_packet(datagram)
         except PacketError as error:
@@ -83,7 +104,9 @@ class OscServer(asyncio.DatagramProtocol):
 
     def send(self, receiver: Address, address: str, *arguments: object, tags: str = "") -> None:
         """Send a message."""
-        if self._transport is not None and not self._transport.is_closing():
+        if isinstance(receiver, Connection):
+            receiver.transmit(osc(address, *arguments, tags=tags))
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(osc(address, *arguments, tags=tags), receiver)
 
     def _due(self, command: Command, sender: Address) -> None:
@@ -116,6 +139,7 @@ class OscServer(asyncio.DatagramProtocol):
             except Exception as error:  # a bug of ours: this sender and all others are served on
                 log.exception("a bug in %s", command.address)
                 self._refuse(sender, command.address, f"a bug in Backline: {error!r}")
+            await asyncio.sleep(0)  # other senders have their turn, however much this one asks
         del self._queues[sender]
 
     def _refuse(self, sender: Address, address: str, reason: str) -> None:
@@ -123,3 +147,30 @@ class OscServer(asyncio.DatagramProtocol):
         log.info("refused %s from %s: %s", address, sender, reason)
         if address not in ("/backline/fail", "/backline/done"):  # two servers would answer each other for ever
             self.send(sender, "/backline/fail", address[:LONGEST_TEXT], reason[:LONGEST_TEXT])
+
+
+def _listening(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Return a UDP and a TCP socket bound to one port. Raises BacklineError."""
+    for attempt in range(PORTS_TO_TRY):
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            datagrams.bind((host, port))
+            # A port that an earlier server's connections have just left is free.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stream.bind((host, datagrams.getsockname()[1]))
+            stream.listen()
+        except (OSError, OverflowError) as error:
+            datagrams.close()
+            stream.close()
+            if port == 0 and attempt + 1 < PORTS_TO_TRY and getattr(error, "errno", None) == errno.EADDRINUSE:
+                continue
+            reason = getattr(error, "strerror", None) or error
+            raise BacklineError(
+                f"cannot listen on {host} port {port}: {reason}; choose another with --port (0: any)"
+            ) from error
+        datagrams.setblocking(False)
+        stream.setblocking(False)
+        return datagrams, stream
+    raise AssertionError("the last attempt returns or raises")

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, time_order
-from server.midi.file import TICKS_PER_SECOND, read_midi, write_midi
+from server.midi.file import TEMPO_BPM, TICKS_PER_BEAT, read_midi, write_midi
 
 RATES = st.sampled_from([8000, 16_000, 44_100, 48_000, 96_000, 192_000])
+TICKS_PER_SECOND = TICKS_PER_BEAT * TEMPO_BPM / 60
 PLAIN = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 Note = tuple[int, int, int, int, int]  # onset and offset in samples, pitch, velocity, channel
 
@@ -134,3 +135,20 @@ def test_a_title_may_be_in_any_script(tmp_path):
     write_midi(tmp_path / "a.mid", events_of([(0, 1000, 60, 64, 0)]), 48_000, "Flöte und 笛")
     (track,) = mido.MidiFile(tmp_path / "a.mid", charset="utf-8").tracks
     assert track.name == "Flöte und 笛"
+
+
+def test_notes_that_were_quantised_lie_on_the_beats_of_the_file(backline, inputs, tmp_path):
+    words = ("--set", "quantise=1/32", "--set", "tempo_bpm=90", "--set", "mpe=on")
+    assert backline("run", "probe", inputs / "good.wav", "-o", tmp_path / "a.mid", *words).code == 0
+    file = mido.MidiFile(tmp_path / "a.mid")
+    ticks, now = [], 0
+    for message in file.tracks[0]:
+        now += message.time
+        if message.type == "note_on":
+            ticks.append(now)
+    assert ticks
+    assert all(tick % (TICKS_PER_BEAT // 8) == 0 for tick in ticks)
+    assert [m.tempo for m in file.tracks[0] if m.type == "set_tempo"] == [mido.bpm2tempo(90)]
+    zone = [(m.channel, m.control, m.value) for m in file.tracks[0] if m.type == "control_change"][:3]
+    assert zone == [(0, 100, 6), (0, 101, 0), (0, 6, 15)]
+    assert backline("run", "probe", inputs / "good.wav", "-o", tmp_path / "b.mid", "--set", "swing=20").code == 2

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from ctypes.util import find_library
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import IO, Any
 
@@ -205,6 +206,78 @@ def backline_server() -> Iterator[int]:
         yield int(server.line().removeprefix(READY).rpartition(":")[2])
     finally:
         server.end()
+
+
+@pytest.fixture
+def holding() -> Iterator[Any]:
+    """A server that holds notes; see fake_server."""
+    spec = spec_from_file_location("fake_server", HERE / "fake_server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server = module.HoldingServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def jack_default(monkeypatch: pytest.MonkeyPatch) -> Callable[[JackServer], None]:
+    """A function that makes a server the one that programs find by themselves."""
+
+    def choose(server: JackServer) -> None:
+        monkeypatch.setenv("JACK_DEFAULT_SERVER", server.name)
+        monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+
+    return choose
+
+
+class Ear:
+    """A virtual MIDI input that somebody else would be: what it hears, in order, with the time in ns."""
+
+    def __init__(self, name: str) -> None:
+        import rtmidi
+
+        self.port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name="ear")
+        self.port.open_virtual_port(name)
+        self.heard: list[tuple[int, ...]] = []
+        self.at: list[int] = []
+        self.port.set_callback(self._hear)
+
+    def _hear(self, message: tuple[list[int], float], _: object) -> None:
+        self.at.append(time.monotonic_ns())
+        self.heard.append(tuple(message[0]))
+
+    def wait(self, count: int, seconds: float = START_SECONDS) -> list[tuple[int, ...]]:
+        """Return what was heard once it is `count` messages or more."""
+        deadline = time.monotonic() + seconds
+        while len(self.heard) < count:
+            assert time.monotonic() < deadline, f"{len(self.heard)} of {count} messages came"
+            time.sleep(0.01)
+        return self.heard
+
+    def close(self) -> None:
+        """Be gone."""
+        if self.port is not None:
+            self.port.cancel_callback()
+            self.port.close_port()
+            self.port.delete()
+            self.port = None
+
+
+@pytest.fixture
+def ears(jack_default: Callable[[JackServer], None]) -> Iterator[Callable[..., Ear]]:
+    """A function (server, name) -> Ear; the server is then the default one."""
+    there: list[Ear] = []
+
+    def listen(server: JackServer, name: str) -> Ear:
+        jack_default(server)
+        there.append(Ear(name))
+        return there[-1]
+
+    yield listen
+    for ear in there:
+        ear.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import threading
 from pythonosc.osc_message import OscMessage
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import AudioMessage, MidiMessage, pack_midi, pack_processed, parse
+from plugin_bridge.protocol import AudioMessage, MidiMessage, TransportMessage, pack_midi, pack_processed, parse
 
 LATENCY = 500
 PITCH = 64
@@ -24,6 +24,7 @@ class HoldingServer:
     def __init__(self) -> None:
         self.strike = self.silent = self.forget = False
         self.blocks = 0
+        self.transports: list[TransportMessage] = []
         self._control, self._data = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         self._ended, self._end = socket.socketpair()
         for each in (self._control, self._data):
@@ -67,6 +68,8 @@ class HoldingServer:
             self._data.sendto(osc("/backline/fail", "data port", "there is no stream 7 here"), sender)
             return
         message = parse(datagram)
+        if isinstance(message, TransportMessage):
+            self.transports.append(message)
         if self.silent or not isinstance(message, AudioMessage):
             return
         if self.strike:

@@ -1,9 +1,7 @@
 """No note hangs: whatever ends while one sounds, its note-off comes out of the port."""
 
 import time
-from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,19 +9,6 @@ import pytest
 pytestmark = pytest.mark.jack
 RATE = 48_000
 LONG = 30 * RATE
-
-
-@pytest.fixture
-def holding() -> Iterator[Any]:
-    """A server that holds notes; see fake_server."""
-    spec = spec_from_file_location("fake_server", Path(__file__).with_name("fake_server.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    server = module.HoldingServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.rhythm.transport import TransportWatch
 from plugin_bridge.protocol import MidiMessage
 from server.audio.jack_audio import SIZE, AudioOut
 from server.audio.jack_clock import FRAME_CLOCK_TURNS, SampleClock
-from server.audio.jack_cycle import TransportWatch
 from server.midi.jack import MidiOut
 
 RATE, PERIOD = 48_000, 64

@@ -9,8 +9,8 @@ import pytest
 
 from models.events import NoteOff, NoteOn
 from server.audio.file import read_audio
-from server.commands.live import TAKES
 from server.evaluation import Notes, notes_of, score
+from server.live_routes import TAKE
 from server.model_store import find_model, open_stream
 from server.run_file import Take, run_stream
 from server.scheduler import Emission
@@ -38,7 +38,7 @@ def test_a_take_comes_out_as_midi_at_the_declared_latency(
     take: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    samples, rate = read_audio(TAKES / "take.ogg")
+    samples, rate = read_audio(TAKE)
     sound = np.concatenate([samples[0, : SECONDS * rate], np.zeros(rate, np.float32)])
     np.save(tmp_path / "sound.npy", sound)
     server = jack_servers(period)

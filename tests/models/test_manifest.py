@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.manifest import (
     CONTRACT,
+    NOTE_STREAM_PARAMETERS,
     GraphSpec,
     Head,
     Manifest,
@@ -185,7 +186,16 @@ def test_any_value_in_any_field_is_either_accepted_or_refused_with_a_sentence(pl
 
 
 def test_given_parameters_are_laid_over_the_defaults():
-    assert GOOD.resolve({"gain_db": "-3"}) == {"gain_db": -3.0, "stream": "commit", "look_ahead_ms": 16.0}
+    own = {"gain_db": -3.0, "stream": "commit", "look_ahead_ms": 16.0}
+    assert GOOD.resolve({"gain_db": "-3"}) == own | {p.name: p.default for p in NOTE_STREAM_PARAMETERS}
+
+
+def test_every_stream_of_notes_can_be_quantised_and_nothing_else_can():
+    assert GOOD.resolve({"quantise": "1/8t", "tempo_bpm": "90"})["quantise"] == "1/8t"
+    with pytest.raises(ManifestError, match="quantise is '1/5'; allowed: off, 1/4, 1/4t"):
+        GOOD.resolve({"quantise": "1/5"})
+    with pytest.raises(ManifestError, match="has no parameter 'mpe'; it has: gain_db, stream, look_ahead_ms"):
+        replace(GOOD, outputs=(Port("audio", "audio", 1),)).resolve({"mpe": "on"})
 
 
 AUTO = replace(
@@ -232,7 +242,13 @@ def test_a_wrong_setting_is_refused_with_what_is_allowed(given_values, sentence)
 
 def test_a_model_without_parameters_says_so():
     with pytest.raises(ManifestError, match="it has: none"):
-        replace(GOOD, parameters=()).parameter("gain_db")
+        replace(GOOD, parameters=(), outputs=(Port("audio", "audio", 1),)).parameter("gain_db")
+
+
+def test_a_model_may_not_take_the_name_of_what_every_stream_has():
+    text = replace(GOOD, parameters=(Parameter("mpe", 0.0),)).to_json()
+    with pytest.raises(ManifestError, match="parameter 'mpe' has the name of one that every stream of notes has"):
+        parse_manifest(text)
 
 
 def test_a_head_is_found_by_its_milliseconds():

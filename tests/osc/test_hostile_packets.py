@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from plugin_bridge.client import BridgeStream, osc
-from plugin_bridge.protocol import LAST_SAMPLE, TABLE, ProtocolError, pack_audio, pack_midi_in, parse
+from plugin_bridge.protocol import (
+    LAST_SAMPLE,
+    TABLE,
+    ProtocolError,
+    TransportMessage,
+    pack_audio,
+    pack_midi_in,
+    pack_transport,
+    parse,
+)
 from server.osc.packets import PacketError, read_packet
 
 FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,6 +91,17 @@ def midi(draw: st.DrawFn) -> bytes:
     stream, midi_bytes = draw(st.sampled_from([1, 2, 3]) | SMALL), draw(st.binary(min_size=4, max_size=4))
     body = struct.pack(">iq", stream, draw(WHOLE)) + midi_bytes
     return b"/backline/midi\0\0,ihm\0\0\0\0" + body[: draw(st.integers(0, len(body)))]
+
+
+@st.composite
+def transport(draw: st.DrawFn) -> bytes:
+    """A transport message of any numbers, most of them impossible."""
+    any_float = st.binary(min_size=8, max_size=8).map(lambda b: struct.unpack(">d", b)[0])
+    any_float |= st.sampled_from([0.0, 1.0, 120.0, 4.0, 1e9, -1e300])
+    body = struct.pack(
+        ">iqiqddidd", draw(st.sampled_from([1, 2, 3]) | SMALL), draw(WHOLE), draw(st.sampled_from([0, 1]) | SMALL), draw(WHOLE),
+        draw(any_float), draw(any_float), draw(SMALL), draw(any_float), draw(any_float))  # fmt: skip
+    return b"/backline/transport\0,ihihddidd\0\0" + body
 
 
 def cut(messages: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
@@ -171,7 +191,9 @@ def test_nothing_that_reaches_the_control_port_stops_it(victim, datagrams):
 @example([pack_audio(1, LAST_SAMPLE, np.ones((1, 64), np.float32)), pack_audio(1, 0, np.ones((1, 64), np.float32))])
 @given(
     st.lists(
-        st.one_of(st.binary(max_size=300), cut(audio()), cut(midi()), commands(), bundles()), min_size=1, max_size=12
+        st.one_of(st.binary(max_size=300), cut(audio()), cut(midi()), cut(transport()), commands(), bundles()),
+        min_size=1,
+        max_size=12,
     )
 )
 def test_nothing_that_reaches_a_data_port_stops_its_engine(victim, datagrams):
@@ -190,7 +212,7 @@ def test_reading_a_packet_gives_commands_or_a_reason(datagram):
             assert 0.0 <= command.due <= 60.0
 
 
-@given(st.one_of(st.binary(max_size=300), cut(audio()), cut(midi()), commands()))
+@given(st.one_of(st.binary(max_size=300), cut(audio()), cut(midi()), cut(transport()), commands()))
 def test_parsing_data_gives_a_message_or_a_reason(datagram):
     with suppress(ProtocolError):
         assert -(2**31) <= parse(datagram).stream < 2**31
@@ -209,6 +231,37 @@ def test_what_is_packed_is_parsed_again(count, start, stream, status, data):
     assert (block.stream, block.start) == (stream, start)
     assert np.array_equal(block.samples, samples)
     assert parse(pack_midi_in(stream, start, status, data, data)) == (stream, start, start, status, data, data)
+
+
+GOOD = TransportMessage(1, 480, True, -96_000, 97.5, -3.25, 0, 0.75, 4.0)
+
+
+def test_a_transport_is_packed_and_parsed_again_and_without_tempo_keeps_only_its_clock():
+    assert parse(pack_transport(GOOD)) == GOOD
+    plain = GOOD._replace(tempo=0.0, position=float("nan"), beat=-1.0, beats_a_bar=0.0)
+    assert parse(pack_transport(plain)) == TransportMessage(1, 480, True, -96_000)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("sample", -1, "sample -1 is on no stream's clock"),
+        ("playing", 2, "playing is 2; allowed: 0, 1"),
+        ("frame", 2**63 - 1, "is on no clock"),
+        ("tempo", float("nan"), "tempo is nan; allowed: 1 to 1000 BPM, 0 for none"),
+        ("tempo", -120.0, "tempo is -120; allowed"),
+        ("tempo", 1e6, "tempo is 1e"),
+        ("position", float("inf"), "position is inf; allowed: -1e"),
+        ("beat", 4.5, "beat is 4.5; allowed: 0 to the bar's 4 beats"),
+        ("beat", float("nan"), "beat is nan; allowed"),
+        ("beats_a_bar", 0.0, "beats a bar are 0; allowed: more than 0, up to 256"),
+        ("beats_a_bar", float("nan"), "beats a bar are nan"),
+    ],
+)
+def test_a_transport_that_cannot_be_is_refused_with_one_sentence(field, value, reason):
+    with pytest.raises(ProtocolError) as refused:
+        pack_transport(GOOD._replace(**{field: value}))
+    assert reason in str(refused.value)
 
 
 def test_stereo_of_the_largest_block_fits_no_datagram_and_goes_out_in_two(server):

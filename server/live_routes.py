@@ -1,0 +1,93 @@
+"""Where `backline live` hears and where its notes go: the words of --input and --output, read once.
+
+    take | FILE | jack | DEVICE | midi, midi:NAME, virtual:NAME        (in)
+    FILE.mid | jack | DEVICE | midi, midi:NAME, virtual:NAME           (out)
+
+A device is `default`, a number or a name of `backline doctor`. Audio and MIDI stand beside each other: --input twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.audio.file import AUDIO_SUFFIXES
+from server.errors import BacklineError
+from server.midi.file import MIDI_SUFFIXES
+from server.midi.ports import parse_port
+
+TAKE = Path(__file__).parent / "takes" / "take.ogg"
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """What was asked for, each at most once. file: audio to be played. clip: a .mid to be written. The rest are words."""
+
+    file: Path | None = None
+    clip: Path | None = None
+    jack: bool = False
+    audio_in: str = ""
+    audio_out: str = ""
+    midi_in: str = ""
+    midi_out: str = ""
+
+
+def read_routes(inputs: Sequence[str], outputs: Sequence[str]) -> Routes:
+    """Return the routes that the words mean. Raises BacklineError where they do not go together."""
+    heard = _sorted(inputs or ["take"], "--input", _input_kind)
+    played = _sorted(outputs, "--output", _output_kind)
+    if "jack" in heard or "jack" in played:
+        if set(heard) != {"jack"} or not set(played) <= {"jack"}:
+            raise BacklineError(
+                "with --input jack, notes go to the JACK port midi_out; leave other inputs and --output out"
+            )
+        return Routes(jack=True)
+    if "file" in heard:
+        if "audio" in played:
+            raise BacklineError(
+                f"--output is '{played['audio']}'; a file's notes go to a .mid file, or to a MIDI port: midi:NAME"
+            )
+        if len(heard) > 1:
+            raise BacklineError(
+                f"--input is '{heard['file']}' and '{heard.get('midi', '')}'; MIDI comes in beside a device only"
+            )
+    elif "audio" not in heard and "audio" not in played:
+        raise BacklineError(
+            f"--input is '{heard.get('midi', '')}'; MIDI alone keeps no time: name an audio device to hear or to play to"
+        )
+    return Routes(
+        file=_path(heard.get("file", "")), clip=_path(played.get("clip", "")), audio_in=heard.get("audio", ""),
+        audio_out=played.get("audio", ""), midi_in=heard.get("midi", ""), midi_out=played.get("midi", ""),
+    )  # fmt: skip
+
+
+def _path(word: str) -> Path | None:
+    return TAKE if word == "take" else Path(word) if word else None
+
+
+def _sorted(words: Sequence[str], option: str, kind_of: Callable[[str], str]) -> dict[str, str]:
+    """Return the words by their kind: file, clip, jack, audio (a device) or midi."""
+    found: dict[str, str] = {}
+    for word in words:
+        kind = kind_of(word)
+        if kind in found:
+            raise BacklineError(f"{option} is '{found[kind]}' and '{word}'; one of a kind is heard or played to")
+        found[kind] = word
+    return found
+
+
+def _input_kind(word: str) -> str:
+    if word == "jack":
+        return "jack"
+    if parse_port(word) is not None:
+        return "midi"
+    path = Path(word)
+    looks_like_a_file = path.suffix.lower() in AUDIO_SUFFIXES or (len(path.parts) > 1 and not path.name.isdecimal())
+    return "file" if word == "take" or path.is_file() or looks_like_a_file else "audio"
+
+
+def _output_kind(word: str) -> str:
+    if word == "jack":
+        return "jack"
+    if parse_port(word) is not None:
+        return "midi"
+    return "clip" if Path(word).suffix.lower() in MIDI_SUFFIXES else "audio"
