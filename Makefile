@@ -3,8 +3,9 @@ PYTHON ?= python3
 GPU_PYTHON ?= python3
 TORCH := torch==2.13.0
 BIN := .venv/bin
+PLUGIN_PACKAGES := dpf-source g++ patch
 
-.PHONY: live test lint bench bench-gpu install format clean
+.PHONY: live test lint bench bench-gpu plugin install format clean
 .DEFAULT_GOAL := live
 
 live: .venv/.serving ## transcribe the bundled take in real time into take.mid
@@ -24,6 +25,14 @@ bench: .venv/.serving ## the figures of the README
 
 bench-gpu: ## step times on CUDA; GPU_PYTHON has torch with CUDA and onnxruntime-gpu
 	PYTHONPATH=. $(GPU_PYTHON) benchmarks/step_time_gpu.py
+
+plugin: ## the plug-ins for DAWs: LV2, VST3, CLAP and JACK programs in build/plugin
+	@missing=; for package in $(PLUGIN_PACKAGES); do \
+	    dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "make plugin needs Debian's packages:$$missing" >&2; exit 2; fi
+	@$(MAKE) --no-print-directory --silent -C plugin_bridge/native OUT=$(CURDIR)/build/plugin
 
 install: .venv/.complete ## the whole workshop: serving, training, tests
 

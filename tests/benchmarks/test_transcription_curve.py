@@ -35,9 +35,9 @@ from models.sound.performance import Performance
 from server.audio.file import read_audio, write_audio
 from server.cli import main
 from server.commands.bench import MARK
-from server.commands.live import TAKES
 from server.errors import BacklineError
 from server.evaluation import Notes
+from server.live_routes import TAKE
 from server.midi.file import read_midi, write_midi
 from server.model_store import find_model
 
@@ -61,11 +61,11 @@ PLAYED = ((0.5, 1.0, 60, 80), (1.0, 1.5, 64, 70), (1.5, 2.0, 38, 60), (2.0, 2.5,
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first seconds of the bundled take as a folder of audio/ and ref/."""
     folder = tmp_path_factory.mktemp("clip")
-    samples, rate = read_audio(TAKES / "take.ogg")
+    samples, rate = read_audio(TAKE)
     for name in ("audio", "ref"):
         (folder / name).mkdir()
     write_audio(folder / "audio" / "take.flac", samples[:, : round(CLIP_SECONDS * rate)], rate)
-    events = [event for event in read_midi(TAKES / "take.mid", rate) if event.sample < CLIP_SECONDS * rate]
+    events = [event for event in read_midi(TAKE.with_suffix(".mid"), rate) if event.sample < CLIP_SECONDS * rate]
     write_midi(folder / "ref" / "take.mid", events, rate, "take")
     return folder
 
