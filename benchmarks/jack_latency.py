@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any  # Any: the client's figures are JSON
 
@@ -24,12 +24,12 @@ import numpy as np
 from benchmarks.command import Options, run
 from benchmarks.hiccup import Meter
 from benchmarks.host_to_event import signal
+from benchmarks.native.jackd import jackd
 from benchmarks.networks import model_files
 from benchmarks.record import ROOT, Row
 from benchmarks.serving import Server
 from plugin_bridge.client import BridgeError
 from server.audio.jack import JackSettings, spawn
-from server.child_process import end_process
 from server.errors import BacklineError
 
 NAME, SECONDS = "jack_latency", 20.0
@@ -37,7 +37,6 @@ RATE = 48_000
 PERIODS = (256, 64)
 PREFERRED = ("transcriber", "probe")
 TAKE_SECONDS = 4.0  # what the player repeats
-STARTS = 4  # a jackd start in four fails where another one has just ended
 START_SECONDS = 5.0
 LEAD_SECONDS = 1.0  # before anything counts: pages and caches are cold
 SETTLE_PERIODS = 3  # an answer may be late because of a gap in the bridge's two periods or the one before
@@ -54,9 +53,10 @@ def measure(options: Options) -> list[Row]:
         take = Path(folder) / "take.npy"
         np.save(take, signal(model, TAKE_SECONDS)[0])
         for period in PERIODS:
-            with jack_server(period) as (name, scheduling), Meter() as meter:
-                found_here = listen(server.port, name, model, take, options.seconds)
-            rows.append(row(f"{model}, {period} samples", period, found_here, meter) | {"scheduling": scheduling})
+            with jackd(period, RATE) as running, Meter() as meter:
+                found_here = listen(server.port, running.name, model, take, options.seconds)
+            found_row = row(f"{model}, {period} samples", period, found_here, meter)
+            rows.append(found_row | {"scheduling": running.scheduling})
     return rows
 
 
@@ -96,25 +96,6 @@ def listen(port: int, jack: str, model: str, take: Path, seconds: float) -> dict
     return statistics
 
 
-@contextmanager
-def jack_server(period: int) -> Iterator[tuple[str, str]]:
-    """Run a jackd with the dummy driver, in real time where allowed; yield its name and how it is scheduled."""
-    for attempt in range(STARTS):
-        realtime = attempt % 2 == 0
-        name = "backline-bench"  # always this one: JACK keeps a place in its registry for every name that was killed
-        words = ["jackd", "-n", name, *(("-R", "-P", "70") if realtime else ("-r",)), "-d", "dummy", "-r", str(RATE)]
-        process = subprocess.Popen(
-            [*words, "-p", str(period)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
-        )
-        try:
-            if _answers(process, name):
-                yield name, "fifo" if realtime else "normal"
-                return
-        finally:
-            end_process(process, START_SECONDS)
-    raise BacklineError(f"jackd did not start in {STARTS} attempts")
-
-
 def play(words: Sequence[str]) -> None:
     """Feed an array into a port, again and again, until killed: words are server, port, file. A process of its own."""
     import jack
@@ -146,18 +127,6 @@ def main() -> int:
         print(f"{NAME}: jackd is not installed; skipped")
         return 0
     return run(NAME, measure, SECONDS, (BridgeError, subprocess.SubprocessError))
-
-
-def _answers(process: "subprocess.Popen[bytes]", name: str) -> bool:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                ["jack_lsp"], env=ENVIRONMENT | {"JACK_DEFAULT_SERVER": name}, capture_output=True, text=True, timeout=2
-            )
-            if "system:" in done.stdout:
-                return True
-    return False
 
 
 if __name__ == "__main__":

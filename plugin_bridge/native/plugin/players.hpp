@@ -1,0 +1,52 @@
+// Made by describe_players.py from the players' manifests; change those.
+#pragma once
+
+#include "player.hpp"
+
+namespace backline {
+
+constexpr const char* transcriber_instrument[] = {"piano", "general", "guitar", "bass", "strings", "winds", "voice", "mallets", "organ", "synth"};
+constexpr const char* transcriber_look_ahead_ms[] = {"auto", "0", "10", "20", "40", "80", "160"};
+constexpr const char* transcriber_stream[] = {"commit", "live"};
+constexpr const char* transcriber_pedal[] = {"on", "off"};
+constexpr const char* transcriber_bend[] = {"on", "off"};
+constexpr const char* transcriber_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
+constexpr const char* transcriber_mpe[] = {"off", "on"};
+constexpr PlayerParameter transcriber_parameters[] = {
+    {"instrument", "Instrument", "", "what is played", 0.0f, 0.0f, 9.0f, transcriber_instrument, 10, true},
+    {"look_ahead_ms", "Look ahead", "ms", "how long a decision waits: later is more accurate; auto: 160 for commit, 40 for live", 0.0f, 0.0f, 6.0f, transcriber_look_ahead_ms, 7, true},
+    {"stream", "Stream", "", "commit: exact places at a constant latency; live: as soon as possible", 0.0f, 0.0f, 1.0f, transcriber_stream, 2, true},
+    {"sensitivity", "Sensitivity", "", "0 misses soft notes, 1 hears what is not there", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
+    {"gate_db", "Gate", "dB", "no note starts below this peak level", -100.0f, -100.0f, 0.0f, nullptr, 0, false},
+    {"tuning_hz", "Tuning", "Hz", "the instrument's A4; 0 finds it by itself", 440.0f, 0.0f, 480.0f, nullptr, 0, false},
+    {"lowest", "Lowest", "pitch", "lowest pitch listened for", 21.0f, 0.0f, 127.0f, nullptr, 0, false},
+    {"highest", "Highest", "pitch", "highest pitch listened for", 108.0f, 0.0f, 127.0f, nullptr, 0, false},
+    {"transpose", "Transpose", "semitones", "moves what is sent", 0.0f, -48.0f, 48.0f, nullptr, 0, false},
+    {"channel", "Channel", "", "MIDI channel of what is sent", 1.0f, 1.0f, 16.0f, nullptr, 0, false},
+    {"pedal", "Pedal", "", "a piano's sustain pedal, as CC64", 0.0f, 0.0f, 1.0f, transcriber_pedal, 2, false},
+    {"bend", "Bend", "", "a bending instrument's pitch bend, 2 semitones", 0.0f, 0.0f, 1.0f, transcriber_bend, 2, false},
+    {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, transcriber_quantise, 8, true},
+    {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
+    {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
+    {"tempo_bpm", "Tempo", "bpm", "the tempo, where the host's transport tells none", 120.0f, 20.0f, 300.0f, nullptr, 0, false},
+    {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, transcriber_mpe, 2, true},
+};
+
+constexpr const char* probe_stream[] = {"commit", "live"};
+constexpr const char* probe_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
+constexpr const char* probe_mpe[] = {"off", "on"};
+constexpr PlayerParameter probe_parameters[] = {
+    {"stream", "Stream", "", "kind of note stream", 0.0f, 0.0f, 1.0f, probe_stream, 2, true},
+    {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, probe_quantise, 8, true},
+    {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
+    {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
+    {"tempo_bpm", "Tempo", "bpm", "the tempo, where the host's transport tells none", 120.0f, 20.0f, 300.0f, nullptr, 0, false},
+    {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, probe_mpe, 2, true},
+};
+
+constexpr Player players[] = {
+    {"transcriber", transcriber_parameters, 17},
+    {"probe", probe_parameters, 6},
+};
+
+}  // namespace backline
