@@ -58,12 +58,15 @@ class DecodeSettings:
     offset: float = 1.01
     pedal: float = 0.5
     rearm_ratio: float = 0.5  # of the onset threshold: below it a head may hear the key again
+    attack: float = 0.0  # samples from the first sound of a note to where it is placed: a bow takes its time
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "DecodeSettings":
         """Build from a manifest's JSON, whose keys are words."""
         onset, low_onset = ({int(k): float(v) for k, v in settings[name].items()} for name in ("onset", "low_onset"))
-        rest = {name: float(settings[name]) for name in ("offset", "pedal", "rearm_ratio") if name in settings}
+        rest = {
+            name: float(settings[name]) for name in ("offset", "pedal", "rearm_ratio", "attack") if name in settings
+        }
         return cls(onset, low_onset, int(settings["frame_head"]), float(settings["frame"]), **rest)
 
 
@@ -115,7 +118,7 @@ class NoteTracker:
         for row in np.flatnonzero(crossed.any(1)):
             head = self._heads[row]
             shift = np.clip(outputs["shift"][0, head], -PLACES_BEFORE, PLACES_AFTER)
-            place = self._clock.frame_start(end, head) + shift * self._clock.frame
+            place = self._clock.frame_start(end, head) + shift * self._clock.frame + self._settings.attack
             new = crossed[row] & (place - self.onset >= self._gap) & open_to_new
             place = np.maximum(place, self._offset)
             if self._single and new.any():

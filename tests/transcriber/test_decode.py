@@ -68,6 +68,14 @@ def test_a_head_that_looks_ahead_places_the_note_so_much_earlier():
     assert player.hop(onset=0.6, shift=1.0, head=LATER) == [NoteOn(10 * 128 - 640 - 256 + 256, PITCH, 64)]
 
 
+def test_an_attack_places_the_note_so_much_later_and_changes_nothing_else():
+    plain, bowed = Player(), Player(replace(SETTINGS, attack=160.0))
+    for player in (plain, bowed):
+        player.hop(onset=0.9, frame=0.9)
+    (one,), (other,) = plain.events, bowed.events
+    assert other == replace(one, sample=one.sample + 160.0)
+
+
 def test_a_note_is_placed_at_most_a_frame_before_and_two_after_the_frame_spoken_about():
     for said, meant in ((-2.5, -1.0), (2.5, 2.0)):
         player = Player()

@@ -44,6 +44,7 @@ Link::~Link()
 
 bool Link::open(double seconds, bool latency_may_change, std::int64_t& latency)
 {
+    const auto rate = describe_().rate;
     std::unique_lock<std::mutex> lock(mutex_);
     latency_may_change_ = latency_may_change;
     wants_stream_ = true;
@@ -53,10 +54,10 @@ bool Link::open(double seconds, bool latency_may_change, std::int64_t& latency)
     if (!thread_.joinable())
         thread_ = std::thread(&Link::work, this);
     settled_.wait_for(lock, span(seconds), [&] { return answered_ >= asked; });
-    pinned_ = open_;
-    if (open_)
+    pinned_ = open_ && latency_rate_ == rate;  // where time ran out, a stream of the rate before may be the open one
+    if (pinned_)
         latency = pinned_latency_ = latency_;
-    return open_;
+    return pinned_;
 }
 
 void Link::release()

@@ -100,6 +100,7 @@ private:
     std::uint64_t seen_ = 0;                  // the activation that wanted_ is of
     bool open_ = false;
     std::int64_t latency_ = 0, pinned_latency_ = 0;
+    std::uint32_t latency_rate_ = 0;  // at which the open stream declared it
 
     std::atomic<bool> changed_{true}, ending_{false};
 

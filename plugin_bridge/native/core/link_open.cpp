@@ -164,6 +164,7 @@ bool Link::open_stream(const Wanted& wanted)
         const std::lock_guard<std::mutex> lock(mutex_);
         open_ = true;
         latency_ = latency;
+        latency_rate_ = wanted.rate;
     }
     settle();
     return true;
