@@ -21,6 +21,7 @@ from models.stream import StreamSpec
 from plugin_bridge.protocol import MidiMessage, pack_audio, pack_midi, pack_processed, parse
 from server.data_port import DataPort
 from server.hosted_stream import HostedStream
+from server.kept_take import KeptTake
 from server.live_stream import LiveStream
 from server.model_store import find_model, open_stream
 from server.rebuffer import Rebuffer
@@ -99,7 +100,8 @@ def time_engine(name: str, options: Options) -> Row:
         client.settimeout(1.0)
         port = DataPort(data, page, streams)
         stream = open_stream(find_model(name, options.models), {}, RATE, options.provider)
-        streams[1] = HostedStream(1, stream, page.slot(0), realtime=True, transmit=port.transmit)
+        take = KeptTake.make(RATE)
+        streams[1] = HostedStream(1, stream, page.slot(0), True, port.transmit, take)
         samples, times = noise(BLOCK), []
         pacer = Pacer(BLOCK / RATE)
         for turn in range(calls(options.seconds, BLOCK / RATE)):
@@ -112,6 +114,7 @@ def time_engine(name: str, options: Options) -> Row:
             while not client.recv(65536).startswith(b"/backline/processed"):
                 pass
     page.close()
+    take.close()
     return percentiles(times)
 
 
