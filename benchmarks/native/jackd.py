@@ -58,7 +58,7 @@ class Jackd:
 @contextmanager
 def jackd(period: int, rate: int = 48_000) -> Iterator[Jackd]:
     """Run a server with the dummy driver, in real time where allowed. Raises BacklineError where none starts."""
-    name, lock = _free_name()
+    name, lock = free_name("backline-probe", PLACES)
     try:
         for attempt in range(STARTS):
             realtime = attempt % 2 == 0  # where that is not allowed, the next attempt is not
@@ -87,10 +87,10 @@ def _answers(server: Jackd, process: "subprocess.Popen[bytes]") -> bool:
     return False
 
 
-def _free_name() -> tuple[str, IO[str]]:
-    """Return a server name that nobody uses, and the lock that keeps it."""
-    for number in range(PLACES):
-        name = f"backline-probe-{number}"
+def free_name(kind: str, places: int) -> tuple[str, IO[str]]:
+    """Return a server name of this kind that nobody uses, and the lock that keeps it. Raises BacklineError where all are taken."""
+    for number in range(places):
+        name = f"{kind}-{number}"
         lock = (Path(tempfile.gettempdir()) / f"{name}.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,4 +98,4 @@ def _free_name() -> tuple[str, IO[str]]:
             lock.close()
             continue
         return name, lock
-    raise BacklineError(f"{PLACES} JACK servers of other measurements are running")
+    raise BacklineError(f"{places} JACK servers {kind} of others are running")

@@ -3,7 +3,6 @@
 Every wait has an end: a process that does not speak in time fails its test and is killed.
 """
 
-import fcntl
 import json
 import os
 import select
@@ -11,17 +10,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from ctypes.util import find_library
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
+from benchmarks.native.jackd import free_name
 from server.audio.jack import JackSettings, spawn
 
 HERE = Path(__file__).parent
@@ -114,7 +113,7 @@ class JackServer:
 
     def __init__(self, period: int) -> None:
         self.period, self.realtime = period, False
-        self.name, self._lock = free_name()
+        self.name, self._lock = free_name("backline-test", MOST_SERVERS)
         for attempt in range(4):
             self.realtime = attempt % 2 == 0 and os.geteuid() == 0
             if self._start():
@@ -164,20 +163,6 @@ class JackServer:
         """End it and give its name back."""
         self.end()
         self._lock.close()
-
-
-def free_name() -> tuple[str, IO[str]]:
-    """Return a server name that nobody uses, and the lock that keeps it."""
-    for number in range(MOST_SERVERS):
-        name = f"backline-test-{number}"
-        lock = (Path(tempfile.gettempdir()) / f"{name}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            continue
-        return name, lock
-    pytest.fail(f"{MOST_SERVERS} JACK servers of other tests are running")
 
 
 @pytest.fixture(scope="module")

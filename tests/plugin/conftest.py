@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,12 @@ def backline_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(paths)} exec {shlex.join(words)} "$@"\n')
     command.chmod(0o700)
     return command
+
+
+@pytest.fixture(scope="module")
+def port(start_server) -> Iterator[int]:
+    """The port of a server whose engines are warm."""
+    with start_server() as server:
+        server.client.load("probe")
+        server.client.load("transcriber")
+        yield server.port

@@ -128,15 +128,6 @@ class Player:
         return errors
 
 
-@pytest.fixture(scope="module")
-def port(start_server) -> Iterator[int]:
-    """The port of a server."""
-    with start_server() as server:
-        server.client.load("probe")
-        server.client.load("transcriber")
-        yield server.port
-
-
 @pytest.fixture
 def play(port: int, tmp_path: Path) -> Iterator[Callable[..., Player]]:
     """A function (model, sound, settings="") -> Player; none may have complained."""

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.native.jackd import jackd
 from models.events import NoteOn
 from server.audio.file import read_audio
 from server.model_store import find_model, open_stream
@@ -134,37 +134,11 @@ def sclang(tmp_path: Path) -> Callable[..., Said]:
     return run
 
 
-@pytest.fixture(scope="module")
-def port(start_server) -> Iterator[int]:
-    """The port of a server."""
-    with start_server() as server:
-        server.client.load("probe")
-        server.client.load("transcriber")
-        yield server.port
-
-
 @pytest.fixture
-def jack_name() -> Iterator[str]:
-    """The name of a JACK server with the dummy driver, at 48 kHz and 256 frames."""
-    name = f"backline-test-supercollider-{os.getpid()}"
-    ask = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1"}
-    for _ in range(4):  # its start fails now and then while another one starts
-        words = ["jackd", "-n", name, "-r", "-d", "dummy", "-r", str(RATE), "-p", "256"]
-        server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + 5
-        while server.poll() is None and time.monotonic() < deadline:
-            ports = subprocess.run(["jack_lsp"], env=ask, capture_output=True, text=True, timeout=5, check=False).stdout
-            if "system:" in ports:
-                break
-        else:
-            server.kill()
-            server.wait()
-            continue
-        yield name
-        server.terminate()
-        server.wait(10)
-        return
-    pytest.fail("jackd did not start four times")
+def jack_environment() -> Iterator[dict[str, str]]:
+    """What a client of a JACK server with the dummy driver, at 48 kHz and 256 frames, is started with."""
+    with jackd(256, RATE) as server:
+        yield server.environment
 
 
 def from_a_file(folder: Path, port: int, model: str, sound: NDArray[np.float32], settings: str) -> str:
@@ -207,8 +181,8 @@ def test_a_refusal_reaches_the_script(sclang, port, tmp_path):
 
 @pytest.mark.skipif(shutil.which("scsynth") is None, reason="scsynth (package supercollider-server) is not installed")
 @pytest.mark.skipif(shutil.which("jackd") is None, reason="jackd is not installed")
-def test_a_bus_gives_notes_that_are_played(sclang, port, jack_name):
-    said = sclang(FROM_A_BUS.format(script=SCRIPT, port=port), JACK_DEFAULT_SERVER=jack_name, JACK_NO_START_SERVER="1")
+def test_a_bus_gives_notes_that_are_played(sclang, port, jack_environment):
+    said = sclang(FROM_A_BUS.format(script=SCRIPT, port=port), **jack_environment)
     places = np.array([place for _, _, place in said.onsets()])
     assert len(places) > 10
     # Sample for sample, over all blocks. (After its first impulse, at phase 0, scsynth's second is a sample late.)
