@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.record import RESULTS, Row, newest, read_rows
 
+BESIDE = "pieces onset_f1 basic_pitch_onset_f1 note_f1 basic_pitch_note_f1"
 SPREAD = "p50_us p95_us p99_us p99.9_us max_us"
 COLUMNS = {
     "step_time": ("One step of a model", f"count first_us {SPREAD} budget_share"),
@@ -27,6 +28,10 @@ COLUMNS = {
         "callbacks callback_p50_us callback_p99_us late_blocks late_events xruns xruns_in_gaps period_us",
     ),
     "hiccup": ("The machine's own gaps", "gaps p50_gap_ms longest_gap_ms gaps_a_minute"),
+    "phase_convergence": (
+        "Samples from spectrograms, hop by hop",
+        "convergence_db beside_db beside_fast_db latency_samples count p50_us p95_us budget_share",
+    ),
     "resampler_delay": ("What a streaming resampler holds back, to 16 kHz", "held_back_ms"),
     "startup": ("Starting, and an engine's death", "count first_ms p50_ms max_ms"),
     "transcription_curve": (
@@ -38,6 +43,8 @@ COLUMNS = {
         "Where the transcriber breaks",
         "pedal_f1 lateness_p5_ms lateness_p50_ms lateness_p95_ms spread_ms recall false_a_minute minute_1_f1 minute_10_f1",
     ),
+    "instrument_groups": ("Notes of other instruments", BESIDE),
+    "real_violin": ("Notes of a real violin", BESIDE),
 }
 """Benchmark -> its title and the figures shown, in this order."""
 

@@ -128,7 +128,7 @@ def peers(arguments: argparse.Namespace, pairs: Pairs) -> Iterator[Program]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what this benchmark and transcription_trials share."""
+    """Add what all benchmarks of the transcriber share."""
     parser.add_argument("--model", default="transcriber", metavar="MODEL", help="a name or an .onnx file")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the model")
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")

@@ -8,6 +8,7 @@ DIR comes from transcription_material.py; a folder that is not in it is left out
   lateness   when a note of E2 and up left after its onset, blocks of 64 samples at 48 kHz, all notes of all pieces together
   restrike   share of the pitches struck twice of which both strikes are heard within 25 ms, own median error taken out
   noise      notes in a minute in which nobody plays
+  speech     notes in a minute of talk, two voices; espeak-ng makes them where `--trials speech` asks and they are not there
   drift      onset F1 of the first minute and of the tenth, which is the first again
 """
 
@@ -22,6 +23,7 @@ from benchmarks.record import Row, print_table, write_rows
 from benchmarks.transcription_curve import add_options, pairs_of, peers
 from benchmarks.transcription_programs import Program, head_program, nearest_head, remembered
 from benchmarks.transcription_scores import E2, Part, above, matched, pedal_f1, reference_part, shifted, spread_ms
+from benchmarks.transcription_speech import say
 from server.commands.options import parse_settings
 from server.errors import BacklineError
 from server.evaluation import ONSET_TOLERANCE, Notes
@@ -96,8 +98,13 @@ def noise(program: Program, folder: Path) -> list[Row]:
     for audio in sorted((folder / "audio").glob("*.flac")):
         count = len(program.hear(audio).notes.pitches)
         seconds = soundfile.info(str(audio)).duration
-        rows.append({"case": f"noise, {audio.stem}", "false_a_minute": _rounded(MINUTE * count / seconds)})
+        rows.append({"case": f"{folder.name}, {audio.stem}", "false_a_minute": _rounded(MINUTE * count / seconds)})
     return rows
+
+
+def speech(program: Program, folder: Path) -> list[Row]:
+    """Count notes where somebody talks."""
+    return noise(program, folder)
 
 
 def drift(program: Program, folder: Path) -> list[Row]:
@@ -122,7 +129,7 @@ def drift_f1(played: Part, found: Part, minutes: tuple[int, ...] = (1, 10)) -> d
 
 TRIALS: tuple[tuple[str, Callable[[Program, Path], list[Row]]], ...] = (
     ("dry", pedal), ("room", pedal), ("dry", lateness), ("room", lateness),
-    ("restrike", restrike), ("noise", noise), ("drift", drift),
+    ("restrike", restrike), ("noise", noise), ("speech", speech), ("drift", drift),
 )  # fmt: skip
 
 
@@ -151,6 +158,8 @@ def main(words: Sequence[str] | None = None) -> int:
         model = find_model(arguments.model)
         head = nearest_head(model.manifest, arguments.head)
         settings = parse_settings(arguments.set)
+        if speech.__name__ in arguments.trials:
+            say(arguments.material / speech.__name__ / "audio")
         files = sorted(arguments.material.glob("*/audio/*.flac"))
         if not files:
             raise BacklineError(f"{arguments.material} holds no */audio/*.flac; transcription_material.py makes them")

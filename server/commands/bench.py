@@ -25,8 +25,13 @@ ORDER = (
 )
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
+    "instrument_groups",
+    "listening",
+    "performer_table",
+    "phase_convergence",
     "plugin_latency",
     "plugin_load",
+    "real_violin",
     "resampler_delay",
     "step_time_gpu",
     "transcription_curve",
