@@ -1,10 +1,13 @@
 """What every test may ask for: a stream fed in blocks, signals, and a step that runs torch instead of ONNX."""
 
+import fcntl
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +25,9 @@ from torch import nn
 from exporters.onnx_export import describe_graph, export
 from models.block import Samples
 from models.events import Event
+from models.manifest import Port
+from models.probe.manifest import probe_manifest
+from models.probe.network import HOP, TAIL, ProbeNetwork
 from models.step import Tensors
 from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 from models.transcriber.manifest import transcriber_manifest
@@ -191,6 +197,19 @@ def held_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def chime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with chime.onnx: notes in, an impulse each out, at 32 kHz, and the magnitudes of its hops."""
+    folder, network = tmp_path_factory.mktemp("chime"), ProbeNetwork()
+    graph = describe_graph("step", network, {"audio": (HOP,), "pulses": (HOP,)})
+    manifest = replace(
+        probe_manifest(graph, HOP, TAIL), name="chime", title="An impulse a note", sample_rate=32_000,
+        inputs=(Port("notes", "notes"),), outputs=(Port("audio", "audio", 1, "full scale"), Port("spectrum", "magnitude")),
+    )  # fmt: skip
+    export(network, manifest, folder / "chime.onnx")
+    return folder
+
+
 class RunningServer:
     """`backline serve` as a process of its own, and what a test asks of it."""
 
@@ -198,9 +217,13 @@ class RunningServer:
         self.process, self.port = process, port
         self.client = BridgeClient(port=port)
 
+    def rows(self) -> dict[str, Any]:
+        """Return the status of every stream."""
+        return json.loads(str(self.client.request("/backline/status")[3]))
+
     def row(self, stream: int) -> dict[str, Any]:
         """Return the status of a stream."""
-        return json.loads(str(self.client.request("/backline/status")[3]))[str(stream)]
+        return self.rows()[str(stream)]
 
     def engines(self) -> list[int]:
         """Return the process numbers of the engines, the oldest first."""
@@ -217,7 +240,7 @@ def start_server(*options: str) -> Iterator[RunningServer]:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 20)[0], "the server did not say that it is ready"
         line = process.stdout.readline()
-        assert line.startswith("backline serves OSC at 127.0.0.1:"), line
+        assert line.startswith("backline serves OSC at 127.0.0.1:"), line or f"it ended: {process.communicate()[1]}"
         server = RunningServer(process, int(line.rsplit(":", 1)[1]))
         yield server
         server.client.close()
@@ -225,6 +248,39 @@ def start_server(*options: str) -> Iterator[RunningServer]:
         process.terminate()
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors, errors
+
+
+@pytest.fixture
+def own_port() -> Iterator[int]:
+    """A port of this test's own, and the next one with it, for who names a port before anybody listens at it.
+
+    A port that is asked of the system, read and given back belongs to whoever asks next. These lie below all that the system
+    gives out, and a lock, which ends with its process, says which of them are in use.
+    """
+    given_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in range(given_out - 2, 1024, -2):
+        with (Path(tempfile.gettempdir()) / f"backline-test-port-{port}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            if _are_free(port, port + 1):
+                yield port
+                return
+    pytest.skip("the system gives out every port: none is left that nobody else may take")
+
+
+def _are_free(*ports: int) -> bool:
+    """Return whether no program, told so by a person, listens at a port."""
+    for port in ports:
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier server left does not count
+            try:
+                stream.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 @pytest.fixture(scope="session", name="start_server")

@@ -1,7 +1,8 @@
 """A JACK server without a sound card, with a period and a rate of one's choice.
 
-JACK's registry has eight places and frees one that a killed server left only for the same name. So the names are few, and a
-lock that dies with its process says which are in use.
+JACK's registry has eight places and frees one that a killed server left only for the same name. So the names are few, one place
+is left to whoever works at the machine, and a lock says which are in use: the server holds it with whoever started it, so that one
+which outlives a killed test is seen. Who finds none free waits.
 """
 
 import fcntl
@@ -18,7 +19,9 @@ from typing import IO
 from server.child_process import end_process
 from server.errors import BacklineError
 
-PLACES = 3
+PLACES = 7
+WAIT_SECONDS = 600.0  # for a place; others' servers run for seconds, a benchmark's for minutes
+LOOK_SECONDS = 0.1
 STARTS = 4  # a start in four fails where another server has just ended
 START_SECONDS = 5.0
 PRIORITY = 70
@@ -58,14 +61,18 @@ class Jackd:
 @contextmanager
 def jackd(period: int, rate: int = 48_000) -> Iterator[Jackd]:
     """Run a server with the dummy driver, in real time where allowed. Raises BacklineError where none starts."""
-    name, lock = free_name("backline-probe", PLACES)
+    name, lock = free_name()
     try:
         for attempt in range(STARTS):
             realtime = attempt % 2 == 0  # where that is not allowed, the next attempt is not
             how = ["-R", "-P", str(PRIORITY)] if realtime else ["-r"]
             words = ["jackd", "-n", name, *how, "-d", "dummy", "-r", str(rate), "-p", str(period)]
             process = subprocess.Popen(
-                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                words,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],
             )
             server = Jackd(name, rate, period, "fifo" if realtime else "normal", process.pid)
             try:
@@ -87,15 +94,19 @@ def _answers(server: Jackd, process: "subprocess.Popen[bytes]") -> bool:
     return False
 
 
-def free_name(kind: str, places: int) -> tuple[str, IO[str]]:
-    """Return a server name of this kind that nobody uses, and the lock that keeps it. Raises BacklineError where all are taken."""
-    for number in range(places):
-        name = f"{kind}-{number}"
-        lock = (Path(tempfile.gettempdir()) / f"{name}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            continue
-        return name, lock
-    raise BacklineError(f"{places} JACK servers {kind} of others are running")
+def free_name(wait_seconds: float = WAIT_SECONDS) -> tuple[str, IO[str]]:
+    """Return a server name that nobody uses, and the lock that keeps it. Raises BacklineError where none gets free in time."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        for number in range(PLACES):
+            name = f"backline-test-{number}"
+            lock = (Path(tempfile.gettempdir()) / f"{name}.lock").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                continue
+            return name, lock
+        if time.monotonic() >= deadline:
+            raise BacklineError(f"{PLACES} JACK servers of others are running, which is the most")
+        time.sleep(LOOK_SECONDS)

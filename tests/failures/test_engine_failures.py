@@ -77,6 +77,30 @@ def test_a_failed_engine_leaves_no_note_and_its_spare_plays_on(server, open_daw,
     assert not daw.sounding
 
 
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_command_whose_engine_fails_before_it_answers_is_carried_out_by_the_next(server, open_daw, how):
+    first = open_daw()
+    wait_for_spare(server)
+    failed = server.row(first.stream.number)["process"]
+    os.kill(failed, signal.Signals[how])
+    second = open_daw()  # neither is known to be gone yet
+    assert second.hold_chord() == HELD_CHORD
+    assert server.row(second.stream.number)["process"] != failed
+    wait_for_spare(server)
+    failed = server.row(second.stream.number)["process"]
+    os.kill(failed, signal.Signals[how])
+    server.client.request("/backline/stream/set", second.stream.number, "transpose", "12")
+    second.wait_until_quiet()
+    for _ in range(6):
+        second.play(quiet())
+    assert second.hold_chord() == {72, 76, 79}
+    wait_for_spare(server)
+    failed = server.row(second.stream.number)["process"]
+    os.kill(failed, signal.Signals[how])
+    second.stream.close()
+    assert list(server.rows()) == [str(first.stream.number)]
+
+
 def test_blocks_sent_while_no_engine_works_are_played_by_the_next(server, open_daw):
     daw = open_daw(stream="live", pace="free")
     wait_for_spare(server)

@@ -41,6 +41,8 @@ def test_a_backlog_is_dropped_and_the_newest_block_is_answered(server, open_daw,
     assert after["position"] == daw.place, "no delay is left"
     dropped = after["stale_samples"] - before["stale_samples"]
     assert 0.25 * SECONDS_BEHIND * RATE < dropped < SECONDS_BEHIND * RATE
+    assert after["hops"] == before["hops"], "nothing that is late already keeps the newest block waiting"
+    assert after["restarts"] == before["restarts"] + 1
     assert after["process"] == before["process"], "a short stall is no reason for another engine"
     assert after["late_events"] == before["late_events"]
 

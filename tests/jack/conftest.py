@@ -26,7 +26,6 @@ from server.audio.jack import JackSettings, spawn
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 START_SECONDS = 15.0
-MOST_SERVERS = 6  # of JACK's eight
 READY = "backline serves OSC at "
 
 
@@ -105,27 +104,23 @@ class Lines:
 
 
 class JackServer:
-    """A `jackd -d dummy`. A start that fails is tried again: the shared registry of another server may be busy.
-
-    JACK's registry has eight places and frees one that was left by a killed server only for the same name. So the names
-    are few, and a lock that dies with its process says which of them are in use.
-    """
+    """A `jackd -d dummy`. A start that fails is tried again: the shared registry of another server may be busy."""
 
     def __init__(self, period: int) -> None:
         self.period, self.realtime = period, False
-        self.name, self._lock = free_name("backline-test", MOST_SERVERS)
+        self.name, self._lock = free_name()
         for attempt in range(4):
             self.realtime = attempt % 2 == 0 and os.geteuid() == 0
             if self._start():
                 return
+        self._lock.close()
         pytest.fail("jackd did not start four times")
 
     def _start(self) -> bool:
         how = ["-R", "-P", "70"] if self.realtime else ["-r"]
         words = ["jackd", "-n", self.name, *how, "-d", "dummy", "-r", "48000", "-p", str(self.period)]
-        self.process = subprocess.Popen(
-            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                        pass_fds=[self._lock.fileno()])  # fmt: skip
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline and self.process.poll() is None:
             if "system:" in self.ask("jack_lsp"):
@@ -167,19 +162,19 @@ class JackServer:
 
 @pytest.fixture(scope="module")
 def jack_servers() -> Iterator[Callable[[int], JackServer]]:
-    """A function period -> JackServer; one a period and module."""
-    started: dict[int, JackServer] = {}
+    """A function period -> JackServer. One at a time: who held a place while it waits for another could wait for ever."""
+    started: list[JackServer] = []
 
     def get(period: int) -> JackServer:
-        if period in started and started[period].process.poll() is not None:
-            started.pop(period).close()
-        if period not in started:
-            started[period] = JackServer(period)
-        return started[period]
+        if not started or started[0].period != period or started[0].process.poll() is not None:
+            while started:
+                started.pop().close()
+            started.append(JackServer(period))
+        return started[0]
 
     yield get
-    for server in started.values():
-        server.close()
+    while started:
+        started.pop().close()
 
 
 @pytest.fixture

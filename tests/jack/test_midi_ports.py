@@ -125,6 +125,29 @@ def test_a_sender_that_is_killed_leaves_no_note(ear: Any) -> None:
         sender.wait()
 
 
+@pytest.mark.parametrize(
+    ("how", "noticed_by"),
+    [(signal.SIGKILL, "listen"), (signal.SIGKILL, "send"), (signal.SIGKILL, "close"), (signal.SIGSTOP, "close")],
+)
+def test_a_port_process_that_dies_or_stands_still_leaves_no_note(ear: Any, how: int, noticed_by: str) -> None:
+    out = MidiOutput(PortChoice("synth"), 100.0)
+    for message in (ON, (0xB0, 64, 127), (0x93, 50, 90)):
+        out.send(time.monotonic_ns(), *message)
+    assert ear.wait(3) == [ON, (0xB0, 64, 127), (0x93, 50, 90)]
+    os.kill(out._process.pid, how)
+    if how == signal.SIGKILL:
+        out._process.wait()
+    if noticed_by == "listen":
+        assert "the process of the MIDI port 'ear:synth' ended" in until_problem(out)
+    elif noticed_by == "send":
+        out.send(time.monotonic_ns(), *ON)
+    if noticed_by != "close":
+        ear.wait(6)
+    out.close()
+    assert out.fileno() < 0
+    assert sorted(ear.wait(6)[3:]) == [OFF, (0x83, 50, 0), (0xB0, 64, 0)]
+
+
 def test_a_port_that_vanishes_is_named_once(server: Any, ears: Callable[..., Any]) -> None:
     there = ears(server, "keys")
     out = MidiOutput(PortChoice("keys"), 100.0)

@@ -184,6 +184,26 @@ def test_a_note_that_comes_in_by_midi_goes_out_as_sound(
     hand.delete()
 
 
+@NO_PLUG_IN
+def test_a_midi_file_goes_out_as_sound_and_with_it_the_player_ends(
+    server: Any, backline_server: int, play: Callable[..., Said], instrument: Instrument, tmp_path: Path
+) -> None:
+    instrument.plays = False
+    track = mido.MidiTrack()
+    for _ in range(12):
+        track += [mido.Message("note_on", note=60, time=240), mido.Message("note_off", note=60, time=240)]
+    mido.MidiFile(tracks=[track]).save(tmp_path / "clip.mid")
+    player = play(backline_server, audio_out="bus", clip=str(tmp_path / "clip.mid"))
+    active = player.line()
+    assert active["declared_latency"] == active["stream_latency"] + active["bridge"], "what goes out hears nothing"
+    instrument.connect()
+    statistics = player.until("blocks")
+    assert statistics["problem"] == ""
+    assert instrument.loudest > 0.2, "no note of the clip was heard"
+    assert statistics["blocks"] * 256 >= 7 * 48_000, "six seconds and one more"
+    assert player.process.wait(SECONDS) == 0
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_note_ends_with_the_engine_that_began_it_and_then_with_the_server(
     device: str, server: Any, holding: Any, play: Callable[..., Said], ears: Callable[..., Any]

@@ -101,16 +101,11 @@ def test_sockets_are_limited_and_their_places_are_given_back(page, connect):
     connect("/page/live")
 
 
-def test_it_is_beside_the_command_port_unless_told_otherwise(start_server, find_page):
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-        one.close()
-        with start_server("--port", str(port)) as server:
-            assert find_page(server).port == port + 1
-    with start_server("--page", str(port)) as server:
-        assert find_page(server).port == port
+def test_it_is_beside_the_command_port_unless_told_otherwise(start_server, find_page, own_port):
+    with start_server("--port", str(own_port)) as server:
+        assert find_page(server).port == own_port + 1
+    with start_server("--page", str(own_port)) as server:
+        assert find_page(server).port == own_port
 
 
 def test_a_port_that_was_asked_for_and_is_taken_refuses_the_server(command_line):
@@ -126,15 +121,16 @@ def test_a_port_that_was_asked_for_and_is_taken_refuses_the_server(command_line)
     )
 
 
-def test_the_usual_port_taken_the_server_goes_on_without_a_page(start_server):
+def test_the_usual_port_taken_the_server_goes_on_without_a_page(start_server, own_port):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", own_port + 1))
         taken.listen()
-        port = taken.getsockname()[1]
-        with start_server("--port", str(port - 1)) as server:
+        with start_server("--port", str(own_port)) as server:
             assert server.client.request("/backline/sync", 1) == [1]
             assert server.process.stderr.readline() == (
-                f"no page on 127.0.0.1 port {port}: Address already in use; choose another with --page (0: any); serving without\n"
+                f"no page on 127.0.0.1 port {own_port + 1}: Address already in use; "
+                "choose another with --page (0: any); serving without\n"
             )
 
 

@@ -23,6 +23,10 @@ def test_the_host_is_described(server, page):
     info = page.json("/?HOST_INFO")
     assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", server.port, "UDP")
     assert (info["WS_IP"], info["WS_PORT"]) == ("127.0.0.1", page.port)
+    assert info["TCP_FRAMING"] == "SLIP"
+    over_tcp = BridgeClient(port=info["TCP_PORT"], tcp=True)
+    assert over_tcp.request("/backline/sync", 3) == [3]
+    over_tcp.close()
     assert info["EXTENSIONS"]["LISTEN"] is True
     assert "CRITICAL" not in info["EXTENSIONS"], "only what is there is named"
 

@@ -7,7 +7,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -109,14 +108,6 @@ def play(checks: Path, backline_command: Path, tmp_path: Path) -> Iterator[Calla
         process.communicate()
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A UDP port that nobody listens at."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def servers_of(session: Session) -> list[int]:
     """Return the process numbers of servers that a session started and that run."""
     children = Path(f"/proc/{session.process.pid}/task").glob("*/children")
@@ -131,8 +122,8 @@ def quit_server(port: int) -> None:
     client.close()
 
 
-def test_it_starts_a_server_and_another_one_when_that_is_killed(play, free_port: int) -> None:
-    session = play(free_port)
+def test_it_starts_a_server_and_another_one_when_that_is_killed(play, own_port: int) -> None:
+    session = play(own_port)
     try:
         session.until(lambda: len(session.exact) >= 5)
         (server,) = servers_of(session)
@@ -144,23 +135,23 @@ def test_it_starts_a_server_and_another_one_when_that_is_killed(play, free_port:
         session.until(lambda: len(session.exact) >= found + 5)
         session.finish()
     finally:
-        quit_server(free_port)
+        quit_server(own_port)
 
 
-def test_the_server_outlives_the_host_and_keeps_what_was_played(play, free_port: int, tmp_path: Path) -> None:
-    session = play(free_port, words=("keep",))
+def test_the_server_outlives_the_host_and_keeps_what_was_played(play, own_port: int, tmp_path: Path) -> None:
+    session = play(own_port, words=("keep",))
     try:
         session.until(lambda: list((tmp_path / "Backline").glob("*.mid")) != [])
         session.finish()
-        client = BridgeClient(port=free_port)
+        client = BridgeClient(port=own_port)
         assert client.request("/backline/sync", 7) == [7]
         client.close()
     finally:
-        quit_server(free_port)
+        quit_server(own_port)
 
 
-def test_without_a_server_sound_passes_and_the_status_says_off(play, free_port: int, tmp_path: Path) -> None:
-    session = play(free_port, seconds=1.0, command=tmp_path / "nobody")
+def test_without_a_server_sound_passes_and_the_status_says_off(play, own_port: int, tmp_path: Path) -> None:
+    session = play(own_port, seconds=1.0, command=tmp_path / "nobody")
     session.until(lambda: session.end is not None)
     assert session.end == (0, 0)
     assert set(session.status) == {OFF}

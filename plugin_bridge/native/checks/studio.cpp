@@ -234,6 +234,20 @@ int main()
     changing.run(std::vector<float>(200, 0.0f));
     hold(changing.exchange.reported() == 700, "a longer block than promised widens the bridge there");
 
+    Studio swapped(64, 100, true);  // another stream while a note sounds: no end leaves in the cycle that tells of its latency
+    swapped.run(rest);
+    const Midi held_note{Kind::midi, {NOTE_ON, 64, 100}, swapped.expected_start, swapped.expected_start};
+    swapped.lines.to_audio.push(&held_note, sizeof held_note);
+    while (swapped.left.empty())
+        swapped.run(rest);
+    swapped.open(300);
+    const std::uint32_t told_before = swapped.exchange.told();
+    swapped.run(rest);
+    hold(swapped.left.size() == 2 && swapped.exchange.told() == told_before && swapped.exchange.reported() == 428,
+         "a stream that takes over ends the note, and its latency is not told in that cycle");
+    swapped.run(rest);
+    hold(swapped.left.size() == 2 && swapped.exchange.told() == 428, "but in the next, in which nothing leaves");
+
     Studio passed(64, 100);
     passed.run(click, {}, true);
     for (int k = 0; k < 20; ++k)

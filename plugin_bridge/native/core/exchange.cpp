@@ -27,10 +27,12 @@ void Exchange::start(double rate, std::uint32_t most_frames, std::int64_t latenc
     unanswered_ = 0;
     wet_gain_ = 0.0f;
     ends_notes_ = true;
+    told_ = reported();
 }
 
 void Exchange::run(const Cycle& cycle, Leave leave, void* left)
 {
+    told_ = reported();
     if (cycle.frames > most_frames_ && may_change_) {  // the host broke its word: make room, and report it
         most_frames_ = cycle.frames;
         bridge_ = BRIDGE_BLOCKS * most_frames_;

@@ -70,6 +70,9 @@ public:
 
     // Samples between an input and the event or sample that speaks about it; 0 where the stream declares nothing: live.
     std::uint32_t reported() const { return with_bridge(latency_); }
+    // The same as the host is told it: another one a cycle later. A host that hears of it may ask JACK to count all latencies
+    // anew before its cycle is over (jalv does), which can cost that cycle and what left in it: the ends of notes.
+    std::uint32_t told() const { return told_; }
     // Whether a restart would bring another.
     bool gains_by_restart() const { return (pending_latency_ != NONE ? pending_latency_ : stream_latency_) != latency_; }
     Status status() const { return status_; }
@@ -109,7 +112,7 @@ private:
     std::int64_t latency_ = 0;         // that is reported, without the bridge
     std::int64_t stream_latency_ = 0;  // that the stream declares
     std::int64_t pending_latency_ = NONE;  // of the stream that waits for a restart
-    std::uint32_t bridge_ = 0, most_frames_ = 0;
+    std::uint32_t bridge_ = 0, most_frames_ = 0, told_ = 0;
     bool may_change_ = false, free_pace_ = false, open_ = false, has_audio_ = false;
     bool ends_notes_ = false, bypassed_ = false;
     std::int64_t processed_ = 0, end_before_ = 0, last_end_ = 0;

@@ -165,7 +165,7 @@ protected:
         if (!isDummyInstance() && !isSelfTestInstance() && link_.open(OPEN_SECONDS, is_lv2_or_jack_, latency))
             remember(latency);
         exchange_.start(rate, getBufferSize(), latency, is_lv2_or_jack_);
-        setLatency(exchange_.reported());
+        setLatency(exchange_.told());
     }
 
     void deactivate() override
@@ -377,7 +377,7 @@ private:
             this);
         values_[STATUS].store(static_cast<float>(exchange_.status()), std::memory_order_relaxed);
         values_[LATE].store(std::min(MOST_LATE, static_cast<float>(exchange_.late())), std::memory_order_relaxed);
-        setLatency(exchange_.reported());  // may change here in LV2 and JACK; in the others a restart brings it
+        setLatency(exchange_.told());  // may change here in LV2 and JACK; in the others a restart brings it
         const bool gains = exchange_.gains_by_restart();
         if (gains && !asked_for_restart_)
             requestRestart();

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -118,12 +119,19 @@ def longest_silence(audio: np.ndarray) -> int:
     return int(np.diff(loud, prepend=-1, append=audio.size).max()) - 1
 
 
+def frame_at(take: Take, moment: float) -> int:
+    """Return the frame that JACK was at, at a moment of time.monotonic, by the cycle of the last impulse before it."""
+    last = max(frame for frame in take.impulses if take.at[frame] <= moment)
+    return last - last % BLOCK + round((moment - take.at[last]) * RATE)
+
+
 def whole(take: Take) -> None:
     """Assert that no note began twice and none ended that did not sound."""
     sounding: set[tuple[int, int]] = set()
-    for _, status, pitch, velocity in (message for message in take.midi if message[1] & 0xE0 == 0x80):
+    for frame, status, pitch, velocity in (message for message in take.midi if message[1] & 0xE0 == 0x80):
         note, starts = (status & 15, pitch), status & 0xF0 == 0x90 and velocity > 0
-        assert starts != (note in sounding), take.midi
+        # What was to be heard in cycles that JACK lost is missing from then on.
+        assert starts != (note in sounding) or any(lost <= frame for lost, _ in take.jumps), take.midi
         sounding ^= {note}
 
 
@@ -176,7 +184,7 @@ def test_after_two_seconds_of_standing_still_every_note_is_on_its_sample_again(b
         for process in reversed(frozen):
             with suppress(ProcessLookupError):  # a frozen engine was replaced
                 os.kill(process, signal.SIGCONT)
-        resumed = session.take.impulses[-1]
+        going = time.monotonic()
         answered = len(session.take.onsets)
         session.until(lambda: len(session.take.onsets) >= answered + 40)
         take = session.probe.end()
@@ -192,9 +200,9 @@ def test_after_two_seconds_of_standing_still_every_note_is_on_its_sample_again(b
     missing = [f for f in due if f + session.reported not in heard_at]
     assert len(due) >= 20
     assert len(missing) <= 2 * take.incidents, missing
-    assert first <= resumed + RATE // 4, (
-        f"the first note on its sample was played {first - resumed} samples after the end"
-    )
+    resumed = frame_at(take, going)
+    after_a_block = (f for f in take.impulses if f >= resumed + BLOCK and not take.disturbed(f, f + session.reported))
+    assert first <= next(after_a_block), f"the first note on its sample was played {first - resumed} samples later"
     expected = {f + session.reported for f in take.impulses}
     late = [frame for frame in take.onsets if frame > first + session.reported and frame not in expected]
     assert len(late) <= 2 * take.incidents, "once a note was on its sample again, none was late"
