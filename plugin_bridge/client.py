@@ -8,7 +8,8 @@ import json
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,16 +22,20 @@ from plugin_bridge.protocol import (
     LARGEST_BLOCK,
     RECEIVE_BUFFER,
     AudioMessage,
+    MagnitudeMessage,
     MidiMessage,
     ProcessedMessage,
     ProtocolError,
     TransportMessage,
     pack_audio,
+    pack_magnitude_request,
     pack_midi_in,
     pack_transport,
     parse,
 )
 from plugin_bridge.tcp import COMMANDS, TcpChannel, TcpLink
+
+ROWS_A_DATAGRAM = 1000  # of a clip: 40 bytes each at most
 
 
 class BridgeError(Exception):
@@ -117,6 +122,9 @@ class BridgeStream:
     processed: int = 0  # sample up to which the engine is through
     late: int = 0  # events the engine sent late
     refused: list[str] = field(default_factory=list)  # what the engine said was wrong
+    frames: deque[MagnitudeMessage] = field(
+        default_factory=lambda: deque(maxlen=4096)
+    )  # of the spectrogram, once asked for
 
     def send(self, start: int, samples: NDArray[np.float32]) -> bool:
         """Send a block, (channels, count) float32, without waiting; False where the system would not take it.
@@ -146,6 +154,26 @@ class BridgeStream:
         message = TransportMessage(self.number, sample, playing, frame, tempo, position, bar, beat, beats_a_bar)
         self._socket.send(pack_transport(message))
 
+    def send_clip(self, rows: Iterable[tuple[float, int, int, int]], unit: str = "samples", ahead: int = 0) -> int:
+        """Tell of a clip before it is played, so that it sounds on its places, at no latency; return its events.
+
+        rows: (place, status, data 1, data 2), added to those told before. unit: places are `samples` of the stream, or
+        `beats` of the host's transport. ahead: samples that come to the stream's latency on the way to the ear. Raises BridgeError.
+        """
+        told, events = list(rows), 0
+        for first in range(0, len(told), ROWS_A_DATAGRAM):
+            text = json.dumps(told[first : first + ROWS_A_DATAGRAM], separators=(",", ":"))
+            events = int(str(self.client.request("/backline/stream/clip", self.number, unit, ahead, text)[1]))
+        return events
+
+    def forget_clip(self) -> None:
+        """Have the stream forget its clip. Raises BridgeError."""
+        self.client.request("/backline/stream/clip", self.number, "samples", 0, "[]")
+
+    def ask_magnitude(self, frames_a_second: int) -> None:
+        """Be shown the spectrogram for the next 10 s of the stream, in `frames`; 0 a second: no longer."""
+        self._socket.send(pack_magnitude_request(self.number, frames_a_second))
+
     def receive(self) -> Iterator[MidiMessage | AudioMessage]:
         """Yield what has come in, without waiting."""
         while True:
@@ -162,7 +190,9 @@ class BridgeStream:
                     else repr(datagram[:40])
                 )
                 continue
-            if isinstance(message, ProcessedMessage):
+            if isinstance(message, MagnitudeMessage):
+                self.frames.append(message)
+            elif isinstance(message, ProcessedMessage):
                 self.processed, self.late = max(self.processed, message.end), message.late
             elif message.stream == self.number and isinstance(message, MidiMessage | AudioMessage):
                 yield message

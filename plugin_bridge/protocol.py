@@ -20,6 +20,7 @@ LAST_SAMPLE = 1 << 62  # of a stream's clock: what is added to it still fits 64 
 FASTEST_BPM = 1000.0  # DAWs end between 960 and 999
 FURTHEST_QUARTER = 1e9  # quarter notes from the host's origin: a thousand years of them
 LONGEST_BAR = 256.0  # beats
+MOST_FRAMES_A_SECOND = 1000  # of a spectrogram that is shown; screens draw 60
 RECEIVE_BUFFER = 4 << 20  # bytes; the system's 208 KiB lost half of an unthrottled render (measured)
 
 Direction = Literal["command", "reply", "to engine", "from engine"]
@@ -63,6 +64,12 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/stream/keep", "isi", "stream, folder (empty: Backline in the home folder), seconds (may be left out: 120)", "command",
           "write what was just played, audio in and MIDI out, as .wav and .mid; /backline/done carries the paths of the .mid and the .wav",
           optional=1),
+    Entry("/backline/stream/clip", "isis",
+          "stream, places in `samples` of the stream or in `beats` of the host (quarter notes), samples that the client's own path adds, "
+          "JSON rows [place, status, data 1, data 2]", "command",
+          "a clip that is known ahead: the player hears it so early that it sounds on its places, at no latency. More rows add to it, no "
+          "row forgets it, and a row that it has changes nothing. Samples are played once, beats whenever the transport comes by. "
+          "/backline/done carries: stream, events of the clip that are kept"),
     Entry("/backline/quit", "", "", "command", "end the server"),
     Entry("/backline/done", "s...", "address of the command, its results", "reply", "a command was carried out"),
     Entry("/backline/fail", "ss", "address of the command, reason", "reply", "a command was refused, and why"),
@@ -78,6 +85,8 @@ TABLE: tuple[Entry, ...] = (
           "stream, sample from which it holds, 1 playing or 0, host frame, tempo in BPM (0: none), position, bar from 1, "
           "beat in the bar from 0 with its fraction, beats a bar; a beat is a quarter note in any metre (6/8 has 3)",
           "to engine", "the host's transport: before the block that holds the sample, whenever it changes, and once a second"),
+    Entry("/backline/magnitude", "iii", "stream, frames a second (0: none), 1 to be answered in int32 (may be left out: 0)", "to engine",
+          "be shown the player's spectrogram, where it has one, for 10 s of the stream: ask again before they are over", optional=1),
     Entry("/backline/midi", "ihhm", "stream, sample it is due, sample it speaks about, MIDI message", "from engine",
           "a MIDI message; due within the block that was just sent"),
     Entry("/backline/audio", "ihib", "stream, first sample, samples per channel, little-endian float32", "from engine",
@@ -90,6 +99,9 @@ TABLE: tuple[Entry, ...] = (
           "a player's audio, answered in int32"),
     Entry("/backline/processed", "iii", "stream, sample after the block's last, events counted late so far", "from engine",
           "a block is done, answered in int32"),
+    Entry("/backline/magnitude", "ihib", "stream, sample it speaks about, bins, float32, linear, from 0 Hz to half the model's rate",
+          "from engine", "a frame of the spectrogram, to whoever asked; it leaves with the audio that it belongs to"),
+    Entry("/backline/magnitude", "iiib", "the same with the sample as int32", "from engine", "a frame, answered in int32"),
 )  # fmt: skip
 
 
@@ -144,7 +156,23 @@ class ProcessedMessage(NamedTuple):
     late: int
 
 
-Message = AudioMessage | MidiMessage | TransportMessage | ProcessedMessage
+class MagnitudeRequest(NamedTuple):
+    """Whoever sends it wants frames of a stream's spectrogram; 0 a second: none. plain: answered in int32."""
+
+    stream: int
+    frames_a_second: int
+    plain: bool = False
+
+
+class MagnitudeMessage(NamedTuple):
+    """A frame of a spectrogram. place: the sample it speaks about. bins: (bins,) float32, linear, read-only."""
+
+    stream: int
+    place: int
+    bins: NDArray[np.float32]
+
+
+Message = AudioMessage | MidiMessage | TransportMessage | ProcessedMessage | MagnitudeRequest | MagnitudeMessage
 
 _AUDIO = b"/backline/audio\0,ihib\0\0\0"
 _AUDIO_SHORT = b"/backline/audio\0,iiib\0\0\0"
@@ -156,6 +184,8 @@ _MIDI_IN_PLAIN = b"/backline/midi\0\0,iiiii\0\0"
 _MIDI_OUT_PLAIN = b"/backline/midi\0\0,iiiiii\0"
 _PROCESSED_PLAIN = b"/backline/processed\0,iii\0\0\0\0"
 _PROCESSED = b"/backline/processed\0,ihi\0\0\0\0"
+_MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN = b"/backline/magnitude\0,ii\0", b"/backline/magnitude\0,iii\0\0\0\0"
+_MAGNITUDE, _MAGNITUDE_PLAIN = b"/backline/magnitude\0,ihib\0\0\0", b"/backline/magnitude\0,iiib\0\0\0"
 _MIDI_IN_PLAIN_BODY, _MIDI_OUT_PLAIN_BODY = struct.Struct(">5i"), struct.Struct(">6i")
 _PROCESSED_PLAIN_BODY = struct.Struct(">3i")
 _AUDIO_HEAD, _AUDIO_SHORT_HEAD = struct.Struct(">iqii"), struct.Struct(">iiii")
@@ -163,8 +193,8 @@ _MIDI_IN_BODY, _MIDI_OUT_BODY = struct.Struct(">iqxBBB"), struct.Struct(">iqqxBB
 _TRANSPORT_BODY = struct.Struct(">iqiqddidd")
 _PROCESSED_BODY = struct.Struct(">iqi")
 
-FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED)
-TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT)
+FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED, _MAGNITUDE)
+TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT, _MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN)
 """How data messages begin, by direction; the stream's number, an int32, comes next."""
 
 DATA_REFUSED = b"/backline/fail\0\0,ss\0data port\0"
@@ -205,6 +235,18 @@ def pack_processed(stream: int, end: int, late: int, plain: bool = False) -> byt
     return _PROCESSED + _PROCESSED_BODY.pack(stream, end, late)
 
 
+def pack_magnitude_request(stream: int, frames_a_second: int) -> bytes:
+    """Return the datagram that asks for frames of a spectrogram."""
+    return _MAGNITUDE_ASK + struct.pack(">ii", stream, frames_a_second)
+
+
+def pack_magnitude(stream: int, place: int, bins: NDArray[np.float32], plain: bool = False) -> bytes:
+    """Return the datagram of a frame of a spectrogram, bins (bins,) float32."""
+    blob = np.ascontiguousarray(bins, "<f4").tobytes()
+    head, layout = (_MAGNITUDE_PLAIN, _AUDIO_SHORT_HEAD) if plain else (_MAGNITUDE, _AUDIO_HEAD)
+    return head + layout.pack(stream, place, bins.size, len(blob)) + blob
+
+
 def parse(datagram: bytes) -> Message:
     """Return what a datagram of the data port says. Raises ProtocolError."""
     try:
@@ -230,6 +272,11 @@ def parse(datagram: bytes) -> Message:
             return _parse_transport(datagram)
         if datagram.startswith(_PROCESSED):
             return ProcessedMessage(*_PROCESSED_BODY.unpack(datagram[len(_PROCESSED) :]))
+        if datagram.startswith((_MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN)):
+            return _parse_request(datagram)
+        for begins, layout in ((_MAGNITUDE, _AUDIO_HEAD), (_MAGNITUDE_PLAIN, _AUDIO_SHORT_HEAD)):
+            if datagram.startswith(begins):
+                return _parse_magnitude(datagram, len(begins), layout)
     except struct.error as error:
         raise ProtocolError(f"a message of {len(datagram)} bytes does not match its type tags") from error
     head = datagram[:40].split(b"\0")[0].decode("ascii", "replace")
@@ -247,6 +294,23 @@ def _parse_audio(datagram: bytes, place: int, layout: struct.Struct) -> AudioMes
         )
     samples = np.frombuffer(datagram, "<f4", offset=blob).reshape(-1, count)
     return AudioMessage(stream, _on_clock(start), samples)
+
+
+def _parse_request(datagram: bytes) -> MagnitudeRequest:
+    plain = datagram.startswith(_MAGNITUDE_ASK_PLAIN)
+    body = datagram[len(_MAGNITUDE_ASK_PLAIN if plain else _MAGNITUDE_ASK) :]
+    stream, frames, *rest = struct.unpack(">iii" if plain else ">ii", body)
+    if not 0 <= frames <= MOST_FRAMES_A_SECOND:
+        raise ProtocolError(f"frames a second are {frames}; allowed: 0 to {MOST_FRAMES_A_SECOND}")
+    return MagnitudeRequest(stream, frames, rest == [1])
+
+
+def _parse_magnitude(datagram: bytes, place: int, layout: struct.Struct) -> MagnitudeMessage:
+    stream, sample, bins, size = layout.unpack_from(datagram, place)
+    blob = place + layout.size
+    if bins < 1 or not size == 4 * bins == len(datagram) - blob:
+        raise ProtocolError(f"a frame of {bins} bins came with {size} bytes; expected 4 a bin")
+    return MagnitudeMessage(stream, sample, np.frombuffer(datagram, "<f4", bins, blob))
 
 
 def _parse_transport(datagram: bytes) -> TransportMessage:

@@ -44,6 +44,14 @@ comes back from there, to the address the blocks came from. The data port stays 
   writes them: the notes at the samples they speak about, so that those of a commit stream lie on their onsets, as far as they
   were due, in beats of the tempo that the transport told. Files are there when the answer is, whole or not at all. Listeners
   hear of each as `/backline/event keep`.
+* MIDI may be sent long before the block that holds its sample; up to 4096 messages wait. A player's audio for it leaves the
+  stream's latency after that sample. **What is known ahead need not be late**: `/backline/stream/clip` tells of a clip, and the
+  player hears each of its events earlier by the latency and by what the client's own path adds, so that it sounds on its place.
+  Beats follow the host's transport, which may start, stop, locate and loop; what is told, started or located to within the
+  latency comes as soon as it may. Whoever compensates for the stream's latency as well leaves the clip's notes to it.
+* A stream whose player gives audio and no notes declares its latency in `stream=live` too: the one of the head that is chosen then.
+* A player that has a `magnitude` port shows its spectrogram to whoever asks the data port, be it another program than the one
+  that sends the blocks: `/backline/magnitude` with the frames a second that are wanted. `/backline/status` tells streams and their ports.
 * At `pace` realtime, audio more than 0.1 s behind the newest block is dropped and counted instead of making everything late,
   and the notes of a client that is silent for a second are ended. At `pace` free nothing is dropped: wait for
   `/backline/processed` before you are more than a few megabytes ahead.
@@ -52,7 +60,9 @@ comes back from there, to the address the blocks came from. The data port stays 
   get through. A frame that is no packet is answered by `/backline/fail` and ends nothing; a client that leaves
   4 MiB unread is disconnected. A stream outlives its connection, as it outlives a UDP client that falls silent.
 * Every parameter of a stream has an address of its own, `/backline/stream/<n>/<parameter>`: with a value it is set, clipped to its
-  range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1.
+  range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
+  `HOST_INFO` names UDP as the transport, and beside it `TCP_PORT` and `TCP_FRAMING`, since the proposal knows only one.
+* A command whose engine fails is carried out by the next; load, open and changes are answered within 55, 28 and 8 s, if need be by a refusal.
 * Type tags: i int32, h int64, s string, b blob, m MIDI (port, status, data 1, data 2).
 
 """

@@ -184,6 +184,12 @@ class Control:
             await self._owner(stream).ask("set", stream=stream, name=name, value=value)
         answer("/backline/done", "/backline/stream/set", stream, name, value)
 
+    async def _do_stream_clip(
+        self, sender: Address, answer: Answer, stream: int, unit: str, ahead: int, rows: str
+    ) -> None:
+        events = await self._owner(stream).ask("clip", stream=stream, unit=unit, ahead=ahead, rows=rows)
+        answer("/backline/done", "/backline/stream/clip", stream, events)
+
     async def _do_stream_keep(
         self, sender: Address, answer: Answer, stream: int, folder: str, seconds: int = KEPT_SECONDS
     ) -> None:

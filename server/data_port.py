@@ -7,11 +7,12 @@ import socket
 import time
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import AudioMessage, MidiMessage, ProtocolError, TransportMessage, parse
+from plugin_bridge.protocol import AudioMessage, MagnitudeRequest, MidiMessage, ProtocolError, TransportMessage, parse
 from server.hosted_stream import Address, HostedStream
 from server.shared_page import SharedPage
 
 DATAGRAMS_AT_ONCE = 256  # then commands and the heartbeat come first
+MOST_READS = 32  # of so many, to find the end of a backlog: more small blocks than the socket holds
 
 Waiting = list[tuple[HostedStream, AudioMessage, Address]]
 
@@ -23,17 +24,11 @@ class DataPort:
         self._data, self._page, self._streams = data, page, streams
 
     def take(self) -> None:
-        """Read what waits and run it."""
+        """Read what waits and run it. Of a backlog that is stale everything is read first: only its newest block is worked on."""
         waiting: Waiting = []
-        taken = 0
-        while taken < DATAGRAMS_AT_ONCE:
-            try:
-                datagram, sender = self._data.recvfrom(65536)
-            except BlockingIOError:
+        for _ in range(MOST_READS):
+            if self._read(waiting) < DATAGRAMS_AT_ONCE or not _stale(waiting):
                 break
-            taken += 1
-            self._sort(datagram, sender, waiting)
-        self._page.count(taken, 0)
         for hosted, message, sender in _without_stale(waiting):
             hosted.take_audio(message, sender)
             self._page.beat(time.monotonic_ns())
@@ -47,6 +42,20 @@ class DataPort:
             # A client that is gone or does not read: its notes are ended when it stays quiet, nothing else can be done.
             pass
 
+    def _read(self, waiting: Waiting) -> int:
+        """Read some of what waits; return how many datagrams that were."""
+        taken = 0
+        while taken < DATAGRAMS_AT_ONCE:
+            try:
+                datagram, sender = self._data.recvfrom(65536)
+            except BlockingIOError:
+                break
+            taken += 1
+            self._sort(datagram, sender, waiting)
+        self._page.count(taken, 0)
+        self._page.beat(time.monotonic_ns())
+        return taken
+
     def _sort(self, datagram: bytes, sender: Address, waiting: Waiting) -> None:
         try:
             message = parse(datagram)
@@ -59,16 +68,36 @@ class DataPort:
                 hosted.take_midi(message)
             elif isinstance(message, TransportMessage):
                 hosted.take_transport(message)
+            elif isinstance(message, MagnitudeRequest):
+                hosted.take_request(message, sender)
         except ProtocolError as error:
             self.transmit(osc("/backline/fail", "data port", str(error)), sender)
 
 
-def _without_stale(waiting: Waiting) -> Waiting:
-    """Drop and count the blocks that are too far behind their stream's newest one: a stall must not become a delay."""
+def _stale(waiting: Waiting) -> set[int]:
+    """Return the streams whose backlog goes back further than a real-time stream may be behind."""
     newest = {hosted.number: message.start for hosted, message, _ in waiting}
+    return {hosted.number for hosted, message, _ in waiting if hosted.is_stale(message.start, newest[hosted.number])}
+
+
+def _without_stale(waiting: Waiting) -> Waiting:
+    """Drop and count the blocks that are too far behind their stream's newest one: a stall must not become a delay.
+
+    Where so much is dropped that the stream begins again anyway, it does so at the newest block: what came before it is late
+    already, and to work on it would make the next ones late too.
+    """
+    stale = _stale(waiting)
+    if not stale:
+        return waiting
+    newest = {hosted.number: message.start for hosted, message, _ in waiting}
+    first: dict[int, int] = {}
+    for hosted, message, _ in waiting:
+        if not hosted.is_stale(message.start, newest[hosted.number]):
+            first.setdefault(hosted.number, message.start)
     fresh: Waiting = []
     for hosted, message, sender in waiting:
-        if hosted.is_stale(message.start, newest[hosted.number]):
+        begins = newest[hosted.number] if hosted.begins_again(first[hosted.number]) else first[hosted.number]
+        if hosted.number in stale and message.start < begins:
             hosted.stream.metrics.stale_samples += message.samples.shape[1]
             hosted.take.hear(message.start, message.samples)
         else:

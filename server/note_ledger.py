@@ -7,6 +7,7 @@ The table may live in memory that another process reads (server.shared_page): th
 died are sent by the one that outlives it.
 """
 
+import mmap
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +18,13 @@ from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend
 CHANNELS, PITCHES = 16, 128
 PEDAL, BEND = PITCHES, PITCHES + 1  # columns
 COLUMNS = PITCHES + 2
+TABLE_BYTES = CHANNELS * COLUMNS
 SUSTAIN, SUSTAIN_DOWN = 64, 64  # the controller's number, and its value from which the pedal is down
+
+
+def table_in(descriptor: int) -> NDArray[np.uint8]:
+    """Return a ledger's table, (CHANNELS, COLUMNS), in the memory behind a file descriptor of TABLE_BYTES; the descriptor may be closed."""
+    return np.frombuffer(mmap.mmap(descriptor, TABLE_BYTES), np.uint8).reshape(CHANNELS, COLUMNS)
 
 
 class NoteLedger:

@@ -25,11 +25,14 @@ from server.model_store import Model
 from server.note_ledger import NoteLedger
 from server.scheduler import Emission
 from server.shared_page import MOST_STREAMS, SharedPage
+from server.waiting import wait_within
 from server.watchdog import FROZEN_SECONDS, TICK_SECONDS, Sight, Watchdog
-from server.worker import TAKE_OVER_SECONDS, Worker
+from server.worker import ANSWER_SECONDS, TAKE_OVER_SECONDS, EngineLostError, Worker
 
 log = logging.getLogger(__name__)
 Report = Callable[[str, str], None]
+LOAD_SECONDS, OPEN_SECONDS, CHANGE_SECONDS = 55.0, 28.0, 8.0
+"""In which a command is answered, if need be by a refusal: less than clients wait for it (60, 30 and 10 s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class ModelService:
         self._provider, self._report = provider, report
         self.streams: dict[int, OpenStream] = {}
         self.takes: dict[int, KeptTake] = {}
+        self._clips: dict[int, list[dict[str, Any]]] = {}  # the commands that told each stream its clip
         self._working: Worker | None = None
         self._spare: Worker | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -77,8 +81,11 @@ class ModelService:
         """What the working engine says about its streams; None while there is none."""
         return None if self._working is None else self._working.page
 
-    async def load(self, with_spare: bool = True) -> None:
-        """Have a working engine, and a spare if asked to wait for one. Raises BacklineError."""
+    async def load(self) -> None:
+        """Have a working engine and a spare. Raises BacklineError, where they are not ready in time too."""
+        await wait_within(LOAD_SECONDS, self._load(with_spare=True), self._not_ready(LOAD_SECONDS))
+
+    async def _load(self, with_spare: bool = False) -> None:
         await self._put_to_work()
         self._want_spare()
         if with_spare and self._starting is not None:
@@ -86,28 +93,39 @@ class ModelService:
 
     async def open(self, stream: OpenStream) -> dict[str, int]:
         """Open a stream; return its latency and live delay. Raises BacklineError with the engine's reason."""
-        await self.load(with_spare=False)
         take = KeptTake.make(stream.rate)
         try:
-            answer: dict[str, int] = await self._engine().ask(
-                "open", descriptor=take.descriptor, stream=stream.number, rate=stream.rate, settings=stream.settings
-            )
-        except BaseException:
+            answer: dict[str, int] = await self._ask_on(
+                OPEN_SECONDS, "open", descriptor=take.descriptor, stream=stream.number, rate=stream.rate,
+                settings=stream.settings,
+            )  # fmt: skip
+        except BaseException as error:
             take.close()
+            if isinstance(error, EngineLostError):
+                self._in_background(self._take_back(stream.number))
             raise
         self.streams[stream.number], self.takes[stream.number] = stream, take
         return answer
 
     async def ask(self, do: str, **arguments: Any) -> Any:
         """Pass a command to the working engine. Raises BacklineError."""
-        answer = await self._engine().ask(do, **arguments)
+        if do == "status":
+            return await self._engine().ask(do, **arguments)
+        answer = await self._ask_on(CHANGE_SECONDS, do, **arguments)
         if do == "close":
             self.streams.pop(int(str(arguments["stream"])), None)
+            self._clips.pop(int(str(arguments["stream"])), None)
             take = self.takes.pop(int(str(arguments["stream"])), None)
             if take is not None:
                 take.close()
         elif do == "set":  # so that an engine that takes over plays on with it
             self.streams[int(str(arguments["stream"]))].settings[str(arguments["name"])] = arguments["value"]
+        elif do == "clip":
+            told = self._clips.setdefault(int(str(arguments["stream"])), [])
+            if answer:
+                told.append(arguments)
+            else:  # it was forgotten
+                told.clear()
         return answer
 
     async def close(self) -> None:
@@ -141,6 +159,35 @@ class ModelService:
         if stream not in self.takes:
             raise BacklineError(f"stream {stream} was closed")
         return await keep_take(self.takes[stream], folder, f"{self.model.manifest.name}-{stream}", seconds)
+
+    async def _ask_on(self, seconds: float, do: str, **arguments: Any) -> Any:
+        """Ask the working engine, and where another takes its place before the answer counts, that one. Raises BacklineError.
+
+        Each of these commands may be carried out twice: an engine that opens a stream that it has begins it anew.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            await wait_within(until - time.monotonic(), self._load(), self._not_ready(seconds))
+            worker = self._engine()
+            try:
+                answer = await worker.ask(do, within=min(ANSWER_SECONDS, until - time.monotonic()), **arguments)
+                if worker is self._working:
+                    return answer
+            except EngineLostError:
+                if time.monotonic() >= until:
+                    raise
+                if worker.ended:
+                    await self._replace(worker, "ended")
+
+    async def _take_back(self, stream: int) -> None:
+        """Close a stream that an engine may have opened all the same, after its answer was waited for in vain."""
+        try:
+            await self._engine().ask("close", stream=stream)
+        except BacklineError as error:
+            log.info("stream %d was not opened: %s", stream, error)
+
+    def _not_ready(self, seconds: float) -> str:
+        return f"the engine of '{self.model.manifest.name}' is not ready within {seconds:g} s; it goes on starting: try again"
 
     def _engine(self) -> Worker:
         if self._working is None:
@@ -236,6 +283,8 @@ class ModelService:
                     "open", within=TAKE_OVER_SECONDS, descriptor=self.takes[stream.number].descriptor,
                     stream=stream.number, rate=stream.rate, settings=stream.settings,
                 )  # fmt: skip
+                for told in self._clips.get(stream.number, ()):
+                    await worker.ask("clip", within=TAKE_OVER_SECONDS, **told)
             await worker.ask("activate", within=TAKE_OVER_SECONDS)
         except BaseException:  # a task that is cancelled leaves no process behind either
             worker.end()
@@ -258,7 +307,7 @@ class ModelService:
 
     async def _reopen(self) -> None:
         try:
-            await self.load(with_spare=False)
+            await self._load()
         except BacklineError as error:
             log.warning("model %s has no engine: %s", self.model.manifest.name, error)
             self._retry_later()

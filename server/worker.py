@@ -18,6 +18,10 @@ ANSWER_SECONDS = 5.0
 TAKE_OVER_SECONDS = 1.0  # a spare that needs longer is not the one to play on; answers take milliseconds
 
 
+class EngineLostError(BacklineError):
+    """An engine did not answer: it ended, or stands still and will be ended."""
+
+
 class Worker:
     """One engine process. Belongs to the event loop it was started in."""
 
@@ -30,6 +34,7 @@ class Worker:
     ) -> None:
         self.page = page
         self._process, self._commands, self._on_end = process, commands, on_end
+        self.ended = False
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._serial = 0
         self.scheduling, self.start_seconds = "", 0.0
@@ -85,7 +90,7 @@ class Worker:
     ) -> Any:
         """Send a command, with a file descriptor to lend, and return its answer.
 
-        Raises BacklineError where the engine refuses or does not answer.
+        Raises BacklineError where the engine refuses, EngineLostError where it does not answer.
         """
         self._serial += 1
         future = asyncio.get_running_loop().create_future()
@@ -95,7 +100,7 @@ class Worker:
             socket.send_fds(self._commands, [command], [] if descriptor is None else [descriptor])
             answer = await asyncio.wait_for(future, within)
         except (OSError, TimeoutError) as error:
-            raise BacklineError(f"the engine did not answer '{do}'") from error
+            raise EngineLostError(f"the engine did not answer '{do}'") from error
         finally:
             self._waiting.pop(self._serial, None)
         if isinstance(answer, dict) and "problem" in answer:
@@ -108,6 +113,7 @@ class Worker:
 
     def end(self) -> None:
         """Kill the process, whatever state it is in (stopped ones too), and let go of everything but the page."""
+        self.ended = True
         if self._commands.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self._commands.fileno())
             self._commands.close()
@@ -128,6 +134,7 @@ class Worker:
         except OSError:
             packet = b""
         if not packet:
+            self.ended = True
             asyncio.get_running_loop().remove_reader(self._commands.fileno())
             self._fail_waiting()
             if not self._ready.done():

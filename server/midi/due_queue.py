@@ -24,10 +24,10 @@ Write = Callable[[bytes], None]
 class DueQueue:
     """One output's events. heartbeat_ns: for so long its sender may say nothing before the notes end."""
 
-    def __init__(self, write: Write, heartbeat_ns: int, now: int) -> None:
+    def __init__(self, write: Write, heartbeat_ns: int, now: int, ledger: NoteLedger | None = None) -> None:
         self._write, self._heartbeat = write, heartbeat_ns
         self._pending: deque[tuple[int, Event]] = deque()
-        self._ledger = NoteLedger()
+        self._ledger = ledger or NoteLedger()
         self._newest = 0  # no event leaves before one that came earlier
         self._heard, self._touched = now, False
         self.notes = self.lost = self.ended = self.lost_heartbeats = 0

@@ -5,8 +5,9 @@ the exact samples.
 """
 
 import struct
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import mido
@@ -41,18 +42,55 @@ def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo
 
 def read_midi(path: Path, rate: int) -> tuple[Event, ...]:
     """Return the events of a MIDI file at samples of `rate`. Raises BacklineError: unreadable, or without a note."""
+    file = open_midi(path)
+    with readable(path):
+        timed = [(seconds, message) for seconds, _, message in timed_messages(file)]
+        found = [event_of(message, round(seconds * rate)) for seconds, message in timed if not message.is_meta]
+    events = [event for event in found if event is not None]
+    check_length(path, max((event.sample for event in events), default=0) / rate)
+    if not any(isinstance(event, NoteOn) for event in events):
+        raise BacklineError(f"{path} holds no note")
+    return tuple(sorted(events, key=time_order))
+
+
+def open_midi(path: Path) -> mido.MidiFile:
+    """Return the file at `path`, its tracks on one clock in beats. Raises BacklineError."""
     if not path.exists():
         raise BacklineError(f"there is no file {path}")
-    try:
+    with readable(path):
         file = mido.MidiFile(str(path))
         if file.type == 2 or file.ticks_per_beat <= 0:
             raise ValueError("its tracks share no clock in beats (type 2 or SMPTE time)")
-        seconds, events = 0.0, []
-        for message in file:  # mido walks all tracks in order, times in seconds
-            seconds += message.time
-            event = None if message.is_meta else event_of(message, round(seconds * rate))
-            if event is not None:
-                events.append(event)
+        return file
+
+
+def timed_messages(file: mido.MidiFile) -> Iterator[tuple[float, int, mido.Message]]:
+    """Yield (seconds, number of its track, message) of all tracks in the order of time, by the tempo of any of them."""
+    ticked = [
+        (tick, number, message)
+        for number, track in enumerate(file.tracks)
+        for tick, message in zip(accumulate(message.time for message in track), track, strict=True)
+    ]
+    seconds, last, tempo = 0.0, 0, mido.bpm2tempo(TEMPO_BPM)
+    for tick, number, message in sorted(ticked, key=lambda entry: entry[0]):
+        seconds += mido.tick2second(tick - last, file.ticks_per_beat, tempo)
+        last = tick
+        yield seconds, number, message
+        if message.type == "set_tempo":
+            tempo = message.tempo
+
+
+def check_length(path: Path, seconds: float) -> None:
+    """Raise BacklineError where a file is longer than music is."""
+    if seconds > LONGEST_SECONDS:
+        raise BacklineError(f"{path} lasts {seconds / 3600:.0f} h; allowed: up to {LONGEST_SECONDS // 3600} h")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise BacklineError for whatever mido raises over a file that is damaged."""
+    try:
+        yield
     except OSError as error:
         raise BacklineError(f"cannot read {path} as MIDI: {error.strerror or error}") from error
     except (
@@ -64,11 +102,6 @@ def read_midi(path: Path, rate: int) -> tuple[Event, ...]:
         KeySignatureError,
     ) as error:  # what mido raises on damaged files
         raise BacklineError(f"cannot read {path} as MIDI: {error or 'it is cut off'}") from error
-    if events and events[-1].sample > LONGEST_SECONDS * rate:
-        raise BacklineError(f"{path} lasts {seconds / 3600:.0f} h; allowed: up to {LONGEST_SECONDS // 3600} h")
-    if not any(isinstance(event, NoteOn) for event in events):
-        raise BacklineError(f"{path} holds no note")
-    return tuple(sorted(events, key=time_order))
 
 
 def event_of(message: mido.Message, sample: int) -> Event | None:

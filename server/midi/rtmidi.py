@@ -5,10 +5,12 @@
 
 python-rtmidi cannot send later, and its callback runs Python: so each port has a process that does nothing but wait for the
 next event. Times are nanoseconds of the monotonic clock, which all processes share. The process that owns an output ends
-its notes when it is told, when its sender is gone, and when it has heard nothing for the heartbeat's time.
+its notes when it is told, when its sender is gone, and when it has heard nothing for the heartbeat's time. Its ledger lies in
+memory that this side has too: where the process dies, another one opens the port and ends what sounds.
 """
 
 import json
+import os
 import select
 import socket
 import struct
@@ -20,6 +22,7 @@ from typing import Any  # Any: JSON
 from server.child_process import end_process, start_python
 from server.errors import BacklineError
 from server.midi.ports import PortChoice
+from server.note_ledger import TABLE_BYTES, table_in
 
 HEARTBEAT_SECONDS = 0.2
 START_SECONDS = 10.0
@@ -32,12 +35,14 @@ SEND, BEAT, END_NOTES, HEARD, SAID = b"M", b"B", b"E", b"H", b"J"
 class _Port:
     """One port's process, and what it says. One owner, one thread."""
 
-    def __init__(self, choice: PortChoice, direction: str, heartbeat_seconds: float) -> None:
+    def __init__(self, choice: PortChoice, direction: str, heartbeat_seconds: float, table: int | None = None) -> None:
+        """Args: table: a file descriptor of a note ledger's memory, lent to the process."""
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = {"name": choice.name, "virtual": choice.virtual, "direction": direction, "descriptor": theirs.fileno(),
-                 "heartbeat_ns": round(1e9 * heartbeat_seconds)}  # fmt: skip
+                 "heartbeat_ns": round(1e9 * heartbeat_seconds), "table": table}  # fmt: skip
+        lent = (theirs.fileno(),) if table is None else (theirs.fileno(), table)
         self._process: subprocess.Popen[bytes] = start_python(
-            "from server.midi.rtmidi_port import main; main()", json.dumps(words), pass_fds=(theirs.fileno(),),
+            "from server.midi.rtmidi_port import main; main()", json.dumps(words), pass_fds=lent,
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip  # libjack and ALSA talk there; ours comes by the socket
         theirs.close()
         self.problem = ""
@@ -109,7 +114,26 @@ class MidiOutput(_Port):
 
     def __init__(self, choice: PortChoice, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         """Args: heartbeat_seconds: all notes end where neither `send` nor `beat` was called for so long."""
-        super().__init__(choice, "output", heartbeat_seconds)
+        self._virtual = choice.virtual
+        self._memory = os.memfd_create("backline-sounding")
+        os.ftruncate(self._memory, TABLE_BYTES)
+        self._table = table_in(self._memory)
+        super().__init__(choice, "output", heartbeat_seconds, self._memory)
+
+    def listen(self) -> Iterator[tuple[int, int, int, int]]:
+        """As of any port; and where the process has died, what it left sounding is ended."""
+        yield from super().listen()
+        if self.problem:
+            self._end_what_sounds()
+
+    def close(self) -> Mapping[str, Any]:
+        """As of any port; and where the process could not, what it left sounding is ended."""
+        counts = super().close()
+        self._end_what_sounds()
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1
+        return counts
 
     def send(self, leaves_ns: int, status: int, data1: int, data2: int) -> None:
         """Have a message sent at `leaves_ns`; at once where that has passed."""
@@ -126,8 +150,24 @@ class MidiOutput(_Port):
     def _say(self, what: bytes, leaves_ns: int = 0, *message: int) -> None:
         try:
             self._socket.send(MESSAGE.pack(what, leaves_ns, *(message or (0, 0, 0))), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass  # it stands still, and ends the notes for want of a heartbeat once it goes on
         except OSError:
-            pass  # it is gone, as `listen` finds, or stands still, and then ends the notes for want of a heartbeat
+            for _ in self.listen():  # it has ended, and may have said why
+                pass
+
+    def _end_what_sounds(self) -> None:
+        """Once the process has ended: have another one end at the port what the ledger says. Who was connected to a virtual
+        port is not any more, and cannot be told."""
+        if self._memory < 0 or not self._table.any():
+            return
+        end_process(self._process, END_SECONDS)
+        if self._virtual or not self._table.any():
+            return
+        try:
+            _Port(PortChoice(self.name), "ending", HEARTBEAT_SECONDS, self._memory).close()
+        except BacklineError:
+            self._table[:] = 0  # nobody is there to be told
 
 
 class MidiInput(_Port):

@@ -19,6 +19,7 @@ from server.errors import BacklineError
 from server.midi.due_queue import NEVER, DueQueue
 from server.midi.ports import PortChoice, open_input, open_output, system_of
 from server.midi.rtmidi import BEAT, END_NOTES, HEARD, MESSAGE, SAID, SEND
+from server.note_ledger import NoteLedger, table_in
 from server.realtime import enter_real_time
 
 LOOK_NS = 1_000_000_000
@@ -68,9 +69,9 @@ class PortProcess:
             pass  # gone, which `sleep` finds
 
 
-def serve_output(process: PortProcess, port: Any, heartbeat_ns: int) -> dict[str, Any]:
+def serve_output(process: PortProcess, port: Any, heartbeat_ns: int, ledger: NoteLedger) -> dict[str, Any]:
     """Send what is due until told to end; all notes are ended then. Return what was counted."""
-    queue = DueQueue(port.send_message, heartbeat_ns, time.monotonic_ns())
+    queue = DueQueue(port.send_message, heartbeat_ns, time.monotonic_ns(), ledger)
     try:
         while (packet := process.sleep(queue.next())) != b"":
             now = time.monotonic_ns()
@@ -118,7 +119,7 @@ def main() -> None:
     """Entry of the process: one JSON argument."""
     words = json.loads(sys.argv[1])
     line = socket.socket(fileno=words["descriptor"])
-    is_output = words["direction"] == "output"
+    is_output = words["direction"] != "input"
     choice = PortChoice(words["name"], words["virtual"])
     try:
         port, name = (open_output if is_output else open_input)(choice)
@@ -128,7 +129,11 @@ def main() -> None:
     process = PortProcess(line, port, name, choice.virtual)
     enter_real_time()
     process.say({"active": name, "system": system_of(port)})
-    counts = serve_output(process, port, words["heartbeat_ns"]) if is_output else serve_input(process, port, line)
+    if is_output:
+        # One that is there for `ending` alone finds what sounds in the ledger, and is told nothing but to end.
+        counts = serve_output(process, port, words["heartbeat_ns"], NoteLedger(table_in(words["table"])))
+    else:
+        counts = serve_input(process, port, line)
     port.close_port()  # waits until what was written is out
     process.say(counts)
 

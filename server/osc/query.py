@@ -52,12 +52,17 @@ class StreamNode:
 
 
 def host_info(name: str, osc: tuple[str, int], web: tuple[str, int]) -> Node:
-    """Return what ?HOST_INFO tells: where OSC and the WebSocket are, and what of the proposal is there."""
+    """Return what ?HOST_INFO tells: where OSC and the WebSocket are, and what of the proposal is there.
+
+    The proposal knows one transport, UDP or TCP. Ours is named beside it: TCP_PORT, and how its packets are framed.
+    """
     info: Node = {
         "NAME": name,
         "OSC_IP": osc[0],
         "OSC_PORT": osc[1],
         "OSC_TRANSPORT": "UDP",
+        "TCP_PORT": osc[1],
+        "TCP_FRAMING": "SLIP",
         "WS_IP": web[0],
         "WS_PORT": web[1],
     }
