@@ -12,6 +12,8 @@ from models.events import HostEvent
 
 Samples = NDArray[np.float32]
 """Audio: (channels, samples) float32, C-contiguous, -1..1."""
+Magnitude = NDArray[np.float32]
+"""A stretch of a spectrogram: (frames, bins) float32, linear, from 0 Hz to half the sample rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,13 @@ class Block:
     start: absolute index of the first sample on the stream clock.
     samples: (channels, samples) float32; zero channels where a stream carries events only.
     events: in time order, each with its absolute sample.
+    magnitude: what a player with a port of that kind shows of the block: its frames divide the block evenly. None: nothing.
     """
 
     start: int
     samples: Samples
     events: tuple[HostEvent, ...] = ()
+    magnitude: Magnitude | None = None
 
     @property
     def end(self) -> int:

@@ -10,7 +10,8 @@ always leave at
     n + look_ahead + hop - 1                                  (h == m)
 
 and never has to leave later. Audio out passes a second resampler of the same reach. The bridge is what the
-path to the device needs for itself (two maximum blocks in real time, none on a virtual clock).
+path to the device needs for itself (two maximum blocks in real time, none on a virtual clock). Where no audio comes in, a
+hop waits for no filter but for the host sample before its end, which rounding moves by h/m at most.
 """
 
 from dataclasses import dataclass
@@ -57,13 +58,13 @@ def declare_latency(spec: StreamSpec, host_rate: int, bridge: int = 0) -> Latenc
     if host_rate == spec.sample_rate:
         return Latency(spec.hop - 1, spec.look_ahead, 0, bridge)
     ratio = host_rate / spec.sample_rate
-    directions = 2 if spec.channels_out else 1
     adaptation, look_ahead = ceil((spec.hop - 1) * ratio), ceil(spec.look_ahead * ratio)
-    resampler = directions * (resampler_reach(host_rate, spec.sample_rate) + 1)
+    one_way = resampler_reach(host_rate, spec.sample_rate) + 1
+    resampler = (one_way if spec.channels_in else ceil(ratio)) + (one_way if spec.channels_out else 0)
     return Latency(adaptation, look_ahead, resampler, bridge)
 
 
 def live_delay(spec: StreamSpec, host_rate: int) -> int:
     """Return the constant by which a live stream's emissions are placed back, in host samples."""
     ratio = host_rate / spec.sample_rate
-    return round(spec.live_delay * ratio) + resampler_reach(host_rate, spec.sample_rate)
+    return round(spec.live_delay * ratio) + (resampler_reach(host_rate, spec.sample_rate) if spec.channels_in else 0)

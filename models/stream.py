@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from models.block import Block
-from models.manifest import Head, Manifest
+from models.manifest import NOTE_KINDS, Head, Manifest
 
 StreamKind = Literal["commit", "live"]
-"""commit: every event at its place + latency, for the clip. live: as soon as the head allows, for the ear."""
+"""commit: every event at its place + latency, for the clip. live: as soon as the head allows, for the ear.
+
+Audio is always at its place + latency, so that a stream that gives no notes is a commit stream at whichever head.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,14 @@ class StreamSpec:
 def stream_spec(manifest: Manifest, head: Head, kind: StreamKind) -> StreamSpec:
     """Return the spec of a hop-clocked player at one of its heads; its channels are those of its audio ports.
 
-    A live event leaves at the end of the hop that holds onset + look_ahead, half a hop after it on average.
+    A live event leaves at the end of the hop that holds onset + look_ahead, half a hop after it on average. Where a player
+    gives no notes, a live stream of it differs by its head alone, and declares that head's latency.
     """
     channels = [
         sum(port.channels for port in side if port.kind == "audio") for side in (manifest.inputs, manifest.outputs)
     ]
+    if not any(port.kind in NOTE_KINDS for port in manifest.outputs):
+        kind = "commit"
     delay = head.look_ahead + manifest.hop // 2 if kind == "live" else 0
     return StreamSpec(manifest.sample_rate, manifest.hop, channels[0], channels[1], head.look_ahead, kind, delay)
 

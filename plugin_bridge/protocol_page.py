@@ -62,7 +62,8 @@ comes back from there, to the address the blocks came from. The data port stays 
 * Every parameter of a stream has an address of its own, `/backline/stream/<n>/<parameter>`: with a value it is set, clipped to its
   range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
   `HOST_INFO` names UDP as the transport, and beside it `TCP_PORT` and `TCP_FRAMING`, since the proposal knows only one.
-* A command whose engine fails is carried out by the next; load, open and changes are answered within 55, 28 and 8 s, if need be by a refusal.
+* A command whose engine fails is carried out by the next; load, open and changes are answered within 55, 28 and 8 s, if need be
+  by a refusal.
 * Type tags: i int32, h int64, s string, b blob, m MIDI (port, status, data 1, data 2).
 
 """

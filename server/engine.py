@@ -96,6 +96,8 @@ class Engine:
             raise
 
     def _open(self, stream: int, rate: int, settings: dict[str, Any], take: KeptTake) -> dict[str, int]:
+        if stream in self._streams:  # asked twice: the first answer was not heard
+            self._do_close(stream)
         slots = [self._page.slot(i) for i in range(MOST_STREAMS)]
         slot = next((s for s in slots if s.number == 0), None)
         if slot is None:
@@ -123,6 +125,9 @@ class Engine:
 
     def _do_reset(self, stream: int) -> None:
         self._hosted(stream).reset()
+
+    def _do_clip(self, stream: int, unit: str, ahead: int, rows: str) -> int:
+        return self._hosted(stream).take_clip(unit, ahead, rows)
 
     def _do_set(self, stream: int, name: str, value: str) -> None:
         parameter = self._model.manifest.parameter(name)

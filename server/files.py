@@ -1,8 +1,11 @@
 """Files that are either whole or not there: written beside their place and renamed into it."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from server.errors import BacklineError
 
@@ -23,6 +26,43 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_text_whole(path: Path, text: str) -> None:
     """Write `text` as UTF-8; see write_whole."""
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+class WholeFile:
+    """A file that is filled bit by bit, unbuffered: `finish` puts it into its place, `discard` leaves nothing of it.
+
+    file: what is written to. Raises BacklineError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._device = path.exists() and not path.is_file()  # it gets the bytes at the end, in order
+        self._partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        try:
+            opened = tempfile.TemporaryFile(buffering=0) if self._device else self._partial.open("w+b", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise BacklineError(f"cannot write {path}: {error.strerror or error}") from error
+        self.file = cast(BinaryIO, opened)
+
+    def finish(self) -> None:
+        """Put what was written into its place."""
+        try:
+            if self._device:
+                self.file.seek(0)
+                with self._path.open("wb") as device:
+                    shutil.copyfileobj(self.file, device)
+            else:
+                self._partial.replace(self._path)
+        except OSError as error:
+            raise BacklineError(f"cannot write {self._path}: {error.strerror or error}") from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Let go of it; after `finish` there is nothing to do."""
+        self.file.close()
+        if not self._device:
+            self._partial.unlink(missing_ok=True)
 
 
 def _write(path: Path, place: Path, write: Callable[[Path], object]) -> None:

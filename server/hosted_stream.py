@@ -5,6 +5,7 @@ AudioMessage -> events that fall into it -> LiveStream -> emissions -> datagrams
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import exp
 
 import numpy as np
@@ -13,16 +14,23 @@ from models.block import Samples
 from models.events import HostEvent, Transport, moved
 from plugin_bridge.protocol import (
     LARGEST_BLOCK,
+    LAST_PLAIN_SAMPLE,
     AudioMessage,
+    MagnitudeRequest,
     MidiMessage,
     ProtocolError,
     TransportMessage,
     pack_audio,
+    pack_magnitude,
     pack_midi,
     pack_processed,
 )
+from server.clip_ahead import MOST_CLIP_EVENTS
+from server.clip_rows import read_rows
+from server.errors import BacklineError
 from server.kept_take import KeptTake
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
+from server.magnitude_output import SpectrumFrame
 from server.midi.message import from_bytes, to_bytes
 from server.scheduler import Emission
 from server.shared_page import Slot
@@ -31,10 +39,22 @@ STALE_SECONDS = 0.1  # a real-time stream that is further behind than this start
 QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
 MOST_EVENTS = 4096  # that wait for their block
 METER_SECONDS = 0.3  # in which the meter falls to 37 %: the eye can follow, and no peak is missed between two looks
+MOST_VIEWERS = 8  # that are shown one stream's spectrogram
+VIEW_SECONDS = 10.0  # then a client asks again: one that is gone costs nothing for long, and a new engine is asked soon
 LOUDEST = 10.0  # that the meter shows, where full scale is 1
 
 Address = tuple[str, int]
 Transmit = Callable[[bytes, Address], None]
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Who is shown the spectrogram. every: samples between two frames. until: the sample at which it must have asked again."""
+
+    every: float
+    until: float
+    plain: bool
+    next_place: float = 0.0
 
 
 class HostedStream:
@@ -49,6 +69,7 @@ class HostedStream:
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only
         self._events: list[HostEvent] = []
+        self._viewers: dict[Address, Viewer] = {}
         self._peak = 0.0
 
     def take_midi(self, message: MidiMessage) -> None:
@@ -62,9 +83,39 @@ class HostedStream:
         self._keep(Transport(*message[1:]))
         self.take.set_tempo(message.tempo)
 
+    def take_clip(self, unit: str, ahead: int, rows: str) -> int:
+        """Take more of the clip that the stream plays on time, or forget it where there are no rows; return its events.
+
+        Raises BacklineError where the rows are wrong or too many.
+        """
+        clip, events, kind = self.stream.clip, *read_rows(unit, ahead, rows)
+        if not events:
+            clip.clear()
+        elif len(clip) + len(events) > MOST_CLIP_EVENTS:
+            raise BacklineError(f"a clip has {len(clip) + len(events)} events; allowed: {MOST_CLIP_EVENTS}")
+        else:
+            clip.add(events, kind, ahead, self.stream.position)
+        return len(clip)
+
+    def take_request(self, message: MagnitudeRequest, sender: Address) -> None:
+        """Show the spectrogram to `sender` for a while, or no longer. Raises ProtocolError where too many look on."""
+        self._viewers.pop(sender, None)
+        if not message.frames_a_second:
+            return
+        if len(self._viewers) >= MOST_VIEWERS:
+            raise ProtocolError(
+                f"{MOST_VIEWERS} clients are shown the spectrogram of stream {self.number}, which is the most"
+            )
+        rate, here = self.stream.host_rate, self.stream.position
+        self._viewers[sender] = Viewer(rate / message.frames_a_second, here + VIEW_SECONDS * rate, message.plain)
+
     def is_stale(self, start: int, newest: int) -> bool:
         """Whether a block is so far behind the newest one that a real-time stream goes on without it."""
         return self.realtime and newest - start > STALE_SECONDS * self.stream.host_rate
+
+    def begins_again(self, start: int) -> bool:
+        """Whether the stream leaves out so much before a block at `start` that it begins there as if nothing had been heard."""
+        return self.stream.metrics.hops > 0 and self.is_stale(self.stream.position, start)
 
     def take_audio(self, message: AudioMessage, sender: Address) -> None:
         """Run a block and send what is due in it to `sender`."""
@@ -74,7 +125,7 @@ class HostedStream:
         samples = message.samples
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-        if stream.metrics.hops and self.is_stale(stream.position, message.start):
+        if self.begins_again(message.start):
             self.send(stream.restart(message.start))
         self._show_level(samples)
         self.take.hear(message.start, samples)
@@ -86,6 +137,8 @@ class HostedStream:
             for first in range(0, outgoing.audio.shape[1], most):
                 piece = outgoing.audio[:, first : first + most]
                 self._transmit(pack_audio(self.number, message.start + first, piece, self._plain), sender)
+        if self._viewers:
+            self._show_magnitude(outgoing.frames, end)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
         self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
 
@@ -108,6 +161,17 @@ class HostedStream:
         quiet = self.slot.heard_ns and now_ns - self.slot.heard_ns > QUIET_SECONDS * 1e9
         if self.realtime and quiet and self.stream.ledger.sounding:
             self.send(self.stream.restart(self.stream.position))
+
+    def _show_magnitude(self, frames: list[SpectrumFrame], end: int) -> None:
+        """Send each viewer as many frames as it asked for, and forget who has not asked for long."""
+        for address, viewer in list(self._viewers.items()):
+            if end > viewer.until:
+                del self._viewers[address]
+                continue
+            for frame in frames:
+                if frame.place >= viewer.next_place and not (viewer.plain and frame.place > LAST_PLAIN_SAMPLE):
+                    viewer.next_place = frame.place + viewer.every - (frame.place - viewer.next_place) % viewer.every
+                    self._transmit(pack_magnitude(self.number, frame.place, frame.bins, viewer.plain), address)
 
     def _show_level(self, samples: Samples) -> None:
         """Let the meter rise with the block's peak at once and fall slowly."""

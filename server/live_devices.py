@@ -76,4 +76,8 @@ class DevicePlayer:
             late = (
                 f"live: notes leave as soon as they are known, and the device adds {ms * active['latency_in']:.1f} ms"
             )
+        if not self._settings.audio_in and not active["live"]:
+            late = (
+                f"a note sounds {ms * active['declared_latency']:.1f} ms after it is played, and what the device adds"
+            )
         return f"backline: {self._settings.model} at {active['sample_rate']} Hz through {', '.join(ways)}; {late}; Ctrl-C ends"

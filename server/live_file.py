@@ -5,7 +5,7 @@ what a model was asked to wait.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,9 +15,9 @@ from models.events import Event
 from plugin_bridge.client import BridgeStream
 from plugin_bridge.protocol import LARGEST_BLOCK, AudioMessage, MidiMessage
 from server.metrics import NAMES, PERCENTILES
-from server.midi.message import from_bytes
+from server.midi.message import from_bytes, to_bytes
 from server.midi.rtmidi import MidiOutput
-from server.run_file import Take, host_blocks
+from server.run_file import OnAudio, Take, Trim, host_blocks
 from server.scheduler import Emission
 
 
@@ -47,11 +47,15 @@ class FilePlayer:
     """One file through one open stream; in real time also to a MIDI port, if there is one."""
 
     def __init__(self, stream: BridgeStream, samples: Samples, rate: int, block: int, realtime: bool,
-                 port: MidiOutput | None = None) -> None:  # fmt: skip
+                 port: MidiOutput | None = None, events: Sequence[Event] = (), sound: OnAudio | None = None,
+                 audio_late: int = 0) -> None:  # fmt: skip
+        """Args: events: of a MIDI file. sound: takes the audio that comes, at its place: `audio_late` samples are taken off."""
         self._stream, self._samples, self._rate, self._block, self._realtime = stream, samples, rate, block, realtime
         self._length = samples.shape[1]
         self._sent_at: dict[int, float] = {}
-        self._audio: list[Samples] = []
+        self._events, self._told = events, 0
+        self._trim = Trim(audio_late, self._length, sound) if sound is not None else None
+        self._audio_late = audio_late
         self.result = Listening(Take(rate))
         self.position = 0
         self._port, self._last_leaves, self._answered = port if realtime else None, 0, 0
@@ -59,13 +63,14 @@ class FilePlayer:
     def play(self, on_event: Observer, on_block: Callable[[], None]) -> Listening:
         """Play to the end; `on_event` hears of every note, `on_block` is called once per block, after it was sent."""
         stream, block = self._stream, self._block
-        tail = stream.latency or stream.live_delay
+        tail = max(stream.latency or stream.live_delay, self._audio_late)
         began = time.monotonic() + 0.05
         for start, count in host_blocks(self._length, block, tail):
             due = began + (start + block) / self._rate
             if self._realtime:
                 self._listen_until(due, began, on_event)
                 self.result.late_sends += time.monotonic() - due > block / self._rate
+            self._tell_events(start + block, on_event)
             self._send(start, count)
             self.position = min(start + block, self._length)
             on_block()
@@ -76,10 +81,15 @@ class FilePlayer:
             self._take(message, began, on_event)
         self._play_out()
         self.result.take.end(self._length, start + block)
-        if self._audio:
-            late = stream.latency
-            self.result.take.audio = np.concatenate(self._audio, axis=1)[:, late : late + self._length]
         return self.result
+
+    def _tell_events(self, end: int, on_event: Observer) -> None:
+        """Send and show what the file plays before sample `end`."""
+        while self._told < len(self._events) and self._events[self._told].sample < end:
+            event = self._events[self._told]
+            self._stream.send_midi(round(event.sample), *to_bytes(event))
+            on_event(event, -1.0)
+            self._told += 1
 
     def _send(self, start: int, count: int) -> None:
         samples = self._samples[:, start : start + count]
@@ -120,7 +130,8 @@ class FilePlayer:
 
     def _take(self, message: MidiMessage | AudioMessage, began: float, on_event: Observer) -> None:
         if isinstance(message, AudioMessage):
-            self._audio.append(message.samples.copy())
+            if self._trim is not None:
+                self._trim.take(message.samples.copy())
             return
         if self._port is not None:
             self._forward(message, began, self._port)

@@ -1,7 +1,7 @@
 """Where `backline live` hears and where its notes go: the words of --input and --output, read once.
 
     take | FILE | jack | DEVICE | midi, midi:NAME, virtual:NAME        (in)
-    FILE.mid | jack | DEVICE | midi, midi:NAME, virtual:NAME           (out)
+    FILE.mid | FILE.wav | jack | DEVICE | midi, midi:NAME, virtual:NAME           (out)
 
 A device is `default`, a number or a name of `backline doctor`. Audio and MIDI stand beside each other: --input twice.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.audio.file import AUDIO_SUFFIXES
+from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES
 from server.errors import BacklineError
 from server.midi.file import MIDI_SUFFIXES
 from server.midi.ports import parse_port
@@ -20,10 +20,13 @@ TAKE = Path(__file__).parent / "takes" / "take.ogg"
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """What was asked for, each at most once. file: audio to be played. clip: a .mid to be written. The rest are words."""
+    """What was asked for, each at most once. file: audio or MIDI to be played. clip, sound: a .mid and audio to be written. The rest
+    are words.
+    """
 
     file: Path | None = None
     clip: Path | None = None
+    sound: Path | None = None
     jack: bool = False
     audio_in: str = ""
     audio_out: str = ""
@@ -42,7 +45,7 @@ def read_routes(inputs: Sequence[str], outputs: Sequence[str]) -> Routes:
             )
         return Routes(jack=True)
     if "file" in heard:
-        if "audio" in played:
+        if "audio" in played and not is_clip(Path(heard["file"])):
             raise BacklineError(
                 f"--output is '{played['audio']}'; a file's notes go to a .mid file, or to a MIDI port: midi:NAME"
             )
@@ -50,14 +53,25 @@ def read_routes(inputs: Sequence[str], outputs: Sequence[str]) -> Routes:
             raise BacklineError(
                 f"--input is '{heard['file']}' and '{heard.get('midi', '')}'; MIDI comes in beside a device only"
             )
+        if "audio" in played and set(played) != {"audio"}:
+            raise BacklineError(
+                f"--output is '{played['audio']}'; a MIDI file that is played to a device goes to nothing else"
+            )
+    elif "sound" in played:
+        raise BacklineError(f"--output is '{played['sound']}'; what is played on a device is not written to a file")
     elif "audio" not in heard and "audio" not in played:
         raise BacklineError(
             f"--input is '{heard.get('midi', '')}'; MIDI alone keeps no time: name an audio device to hear or to play to"
         )
     return Routes(
-        file=_path(heard.get("file", "")), clip=_path(played.get("clip", "")), audio_in=heard.get("audio", ""),
-        audio_out=played.get("audio", ""), midi_in=heard.get("midi", ""), midi_out=played.get("midi", ""),
+        file=_path(heard.get("file", "")), clip=_path(played.get("clip", "")), sound=_path(played.get("sound", "")),
+        audio_in=heard.get("audio", ""), audio_out=played.get("audio", ""), midi_in=heard.get("midi", ""), midi_out=played.get("midi", ""),
     )  # fmt: skip
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is MIDI, by its name."""
+    return path.suffix.lower() in MIDI_SUFFIXES
 
 
 def _path(word: str) -> Path | None:
@@ -81,7 +95,9 @@ def _input_kind(word: str) -> str:
     if parse_port(word) is not None:
         return "midi"
     path = Path(word)
-    looks_like_a_file = path.suffix.lower() in AUDIO_SUFFIXES or (len(path.parts) > 1 and not path.name.isdecimal())
+    looks_like_a_file = path.suffix.lower() in (*AUDIO_SUFFIXES, *MIDI_SUFFIXES) or (
+        len(path.parts) > 1 and not path.name.isdecimal()
+    )
     return "file" if word == "take" or path.is_file() or looks_like_a_file else "audio"
 
 
@@ -90,4 +106,6 @@ def _output_kind(word: str) -> str:
         return "jack"
     if parse_port(word) is not None:
         return "midi"
-    return "clip" if Path(word).suffix.lower() in MIDI_SUFFIXES else "audio"
+    if Path(word).suffix.lower() in WRITABLE_SUFFIXES:
+        return "sound"
+    return "clip" if is_clip(Path(word)) else "audio"

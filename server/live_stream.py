@@ -1,13 +1,14 @@
 """The path of one stream, whole: a host block in, what is due in that block out.
 
     host block -> align -> rebuffer (resample) -> processor (step, decode) -> place in host samples -> schedule -> ledger
+    clip that is known ahead -> its events, early -> /
 
 A file, an OSC client and a JACK client all run through this object and nothing else, so that they agree to the bit.
 It knows no clock: the host's sample index is the only time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
 
 import numpy as np
@@ -18,6 +19,8 @@ from models.latency import Latency, declare_latency, live_delay
 from models.rhythm.transport import TransportWatch, advanced
 from models.stream import StreamProcessor
 from server.audio_output import AudioOutput
+from server.clip_ahead import ClipAhead
+from server.magnitude_output import MagnitudeOutput, SpectrumFrame
 from server.metrics import Metrics
 from server.midi.mpe import MpeZone, configuration
 from server.midi.quantise import CHANGEABLE, Quantiser
@@ -33,10 +36,11 @@ NEVER = -(1 << 62)  # before any sample of any clock
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What leaves in one host block: emissions in order of due samples, and audio (channels_out, samples)."""
+    """What leaves in one host block: emissions in order of due samples, audio (channels_out, samples), and a spectrogram's frames."""
 
     emissions: list[Emission]
     audio: Samples
+    frames: list[SpectrumFrame] = field(default_factory=list)
 
 
 class LiveStream:
@@ -57,8 +61,10 @@ class LiveStream:
         self.scheduler = Scheduler()
         self._processor = processor
         self._ratio = host_rate / spec.sample_rate
-        self._rebuffer = Rebuffer(host_rate, spec.sample_rate, spec.hop, max(1, spec.channels_in))
+        self.clip = ClipAhead(host_rate, self.latency.total)
+        self._rebuffer = Rebuffer(host_rate, spec.sample_rate, spec.hop, spec.channels_in)
         self._output = AudioOutput(host_rate, spec.sample_rate, spec.channels_out)
+        self._magnitude = MagnitudeOutput(self._ratio, self.latency.total)
         self._incoming: list[HostEvent] = []
         self._transport: Transport | None = None
         self._watch = TransportWatch(host_rate)
@@ -93,8 +99,8 @@ class LiveStream:
         transports = [event for event in events if isinstance(event, Transport)]
         if not transports:
             outgoing = self._part(start, samples, events)
-            return Outgoing(emissions + outgoing.emissions, outgoing.audio)
-        audio, first = [], start
+            return Outgoing(emissions + outgoing.emissions, outgoing.audio, outgoing.frames)
+        audio, frames, first = [], [], start
         for transport in (*sorted(transports, key=lambda each: each.sample), None):
             place = end if transport is None else min(end, max(round(transport.sample), self.position))
             if place > first:
@@ -102,10 +108,11 @@ class LiveStream:
                 outgoing = self._part(first, samples[:, first - start : place - start], inside)
                 emissions += outgoing.emissions
                 audio.append(outgoing.audio)
+                frames += outgoing.frames
                 first = place
             if transport is not None:
                 emissions += self._follow(advanced(transport, place, self.host_rate))
-        return Outgoing(emissions, np.concatenate(audio, axis=1))
+        return Outgoing(emissions, np.concatenate(audio, axis=1), frames)
 
     def finish(self, sample: int) -> list[Emission]:
         """End the stream at `sample`: forget what is not due yet, end every sounding note there."""
@@ -122,6 +129,7 @@ class LiveStream:
             self._processor.reset()
             self._rebuffer.reset()
             self._output.reset()
+            self._magnitude.reset()
             self.scheduler.clear()
             self._incoming.clear()
             self.metrics.restarts += 1
@@ -131,6 +139,7 @@ class LiveStream:
         else:
             self._transport = None
             self._watch.forget()
+        self.clip.restart(start, self._transport)
         self._quantiser.begin(start, self._transport)
         if self._zone is not None:
             self._zone.reset()
@@ -154,7 +163,9 @@ class LiveStream:
         self._transport = transport
         self._quantiser.follow(transport)
         self._incoming.append(transport)
-        if not self._watch.broke_off(transport.playing, transport.host_sample, here):
+        broke_off = self._watch.broke_off(transport.playing, transport.host_sample, here)
+        self.clip.follow(transport, broke_off)
+        if not broke_off:
             return []
         self._deaf_before = here
         self.scheduler.forget_before(here + self._quantiser.furthest)
@@ -166,11 +177,13 @@ class LiveStream:
         end = start + samples.shape[1]
         skip = max(0, self.position - start)
         self._incoming.extend(event for event in events if event.sample >= start + skip)
+        self._incoming.extend(self.clip.due(start + skip, end))
         for begin in range(skip, samples.shape[1], LARGEST_BLOCK):
             self._rebuffer.push(samples[:, begin : begin + LARGEST_BLOCK])
             self._run_hops(start)
         origin = self._origin or 0
-        return Outgoing(self._release(end), self._output.pull(start - origin - self.latency.total, samples.shape[1]))
+        audio = self._output.pull(start - origin - self.latency.total, samples.shape[1])
+        return Outgoing(self._release(end), audio, self._magnitude.take(end))
 
     def _align(self, start: int) -> list[Emission]:
         """Make the next expected sample reach `start`: fill a short hole, start again after a long one or a jump back."""
@@ -206,6 +219,7 @@ class LiveStream:
                         self.scheduler.add(placed, now)
             if spec.channels_out:
                 self._output.push(result)
+            self._magnitude.push(result, origin)
             self.metrics.hop((perf_counter_ns() - began) / 1000)
 
     def _place(self, event: Event, origin: int, heard_at: int) -> Emission:
@@ -221,8 +235,9 @@ class LiveStream:
         """Take the incoming events that fall before model sample `end`, moved to the model's clock."""
         if not self._incoming:
             return ()
-        origin = self._origin or 0
-        placed = [moved(e, (e.sample - origin) / self._ratio) for e in self._incoming]
+        origin, rate = self._origin or 0, self.spec.sample_rate
+        # One division of whole numbers: a place on a hop's edge is exactly there, and in the same hop whatever the block.
+        placed = [moved(e, (e.sample - origin) * rate / self.host_rate) for e in self._incoming]
         keep = [i for i, e in enumerate(placed) if e.sample >= end]
         taken = tuple(
             sorted((e for e in placed if e.sample < end), key=lambda e: (e.sample, not isinstance(e, Transport)))

@@ -2,7 +2,7 @@
 
 Blocks of any size go in; hops of exactly the model's size and rate come out, each as soon as its last input is
 there. Every hop is computed at once from the same samples in the same shape, so that results do not depend on
-the block size, to the bit.
+the block size, to the bit. Of a player that hears no audio only the count of samples is kept.
 """
 
 import numpy as np
@@ -18,8 +18,10 @@ class Rebuffer:
     """Host samples in, model hops out; positions count from the stream's origin."""
 
     def __init__(self, host_rate: int, model_rate: int, hop: int, channels: int) -> None:
+        """Args: channels: 0 where the hops carry no audio."""
         self._hop, self._channels = hop, channels
-        self._resampler = Resampler(host_rate, model_rate) if host_rate != model_rate else None
+        self._rates = host_rate, model_rate
+        self._resampler = Resampler(host_rate, model_rate) if host_rate != model_rate and channels else None
         history = 2 * self._resampler.reach if self._resampler else 0
         per_hop = -(-hop * host_rate // model_rate) + history
         self._buffer = np.zeros((channels, 2 * (LARGEST_BLOCK + per_hop + history) + per_hop), np.float32)
@@ -42,6 +44,9 @@ class Rebuffer:
     def push(self, samples: Samples) -> None:
         """Take a block of (channels or 1, up to LARGEST_BLOCK). A NaN becomes silence, an infinity full scale."""
         count = samples.shape[1]
+        if not self._channels:
+            self._count += count
+            return
         if self._place + self._count + count > self._buffer.shape[1]:
             self._buffer[:, : self._count] = self._buffer[:, self._place : self._place + self._count]
             self._place = 0
@@ -56,8 +61,11 @@ class Rebuffer:
 
     def needed(self) -> int:
         """Return the position of the newest host sample that the next hop needs."""
-        last = (self._hops + 1) * self._hop - 1
-        return self._resampler.last_input(last) if self._resampler else last
+        end = (self._hops + 1) * self._hop
+        if not self._channels:
+            host_rate, model_rate = self._rates
+            return -(-end * host_rate // model_rate) - 1
+        return self._resampler.last_input(end - 1) if self._resampler else end - 1
 
     def pop(self) -> Samples | None:
         """Return the next hop, (channels, hop), or None where it is not complete. The array is reused by the next call."""
@@ -66,7 +74,9 @@ class Rebuffer:
         first = self._hops * self._hop
         window = self._buffer[:, self._place : self._place + self._count]
         self._hops += 1
-        if self._resampler is None:
+        if not self._channels:
+            self._drop(self._count)
+        elif self._resampler is None:
             self._out[...] = window[:, : self._hop]
             self._drop(self._hop)
         else:

@@ -2,7 +2,8 @@
 
 The file is fed in host blocks, the last one filled up with silence, and then silence until the last event that
 speaks about the file has left. Events that speak about what lies behind the file's end are dropped, and notes that
-sound there are ended there, so that the result does not depend on the block size.
+sound there are ended there, so that the result does not depend on the block size. Audio and a spectrogram's frames are
+handed on as they come, each at its place in the file: the stream's latency is taken off.
 """
 
 import json
@@ -16,10 +17,13 @@ from models.block import Samples, silence
 from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved
 from server.files import write_text_whole
 from server.live_stream import LiveStream
+from server.magnitude_output import SpectrumFrame
 from server.note_ledger import NoteLedger
 from server.scheduler import Emission
 
 Progress = Callable[[float], None]
+OnAudio = Callable[[Samples], None]
+OnFrame = Callable[[SpectrumFrame], None]
 
 
 @dataclass(slots=True)
@@ -50,18 +54,46 @@ class Take:
         self.emissions += [(Emission(block_end, length, off), block_end) for off in self._ledger.end_all(length)]
 
 
+def long_silence(count: int) -> Samples:
+    """Return (1, count) of silence that takes no memory; it is read only."""
+    return np.broadcast_to(np.zeros((1, 1), np.float32), (1, count))
+
+
 def host_blocks(length: int, block: int, tail: int) -> Iterator[tuple[int, int]]:
     """Yield (start, samples of the file in it) of full blocks until the file and `tail` samples after it are through."""
     for start in range(0, length + tail + 1, block):
         yield start, max(0, min(block, length - start))
 
 
+class Trim:
+    """Audio that comes piece by piece, less the `late` samples before the file's first one, and `length` samples of it."""
+
+    def __init__(self, late: int, length: int, on_audio: OnAudio) -> None:
+        self._skip, self._left, self._on_audio = late, length, on_audio
+
+    def take(self, audio: Samples) -> None:
+        """Hand on of (channels, n) what lies in the file."""
+        skipped = min(self._skip, audio.shape[1])
+        self._skip -= skipped
+        inside = audio[:, skipped : skipped + self._left]
+        self._left -= inside.shape[1]
+        if inside.shape[1]:
+            self._on_audio(inside)
+
+
 def run_stream(stream: LiveStream, samples: Samples, events: tuple[Event, ...] = (), block: int = 64,
-               progress: Progress = lambda _: None) -> Take:  # fmt: skip
-    """Feed `samples` (1, n) and `events` to `stream` in blocks of `block` and return what came out, in file time."""
-    length, take, audio = samples.shape[1], Take(stream.host_rate), []
+               progress: Progress = lambda _: None, on_audio: OnAudio | None = None,
+               on_frame: OnFrame | None = None) -> Take:  # fmt: skip
+    """Feed `samples` (1, n) and `events` to `stream` in blocks of `block` and return what came out, in file time.
+
+    on_audio: takes the audio as it comes, (channels, n) each; without it the take holds it all. on_frame: as on_audio.
+    """
+    length, take = samples.shape[1], Take(stream.host_rate)
+    audio: list[Samples] = []
+    trim = Trim(stream.latency.total, length, on_audio or audio.append)
     ahead = 0
-    for start, count in host_blocks(length, block, stream.tail):
+    audio_tail = stream.latency.total if stream.spec.channels_out else 0
+    for start, count in host_blocks(length, block, max(stream.tail, audio_tail)):
         chunk = samples[:, start : start + count]
         if count < block:
             chunk = np.concatenate([chunk, silence(1, block - count)], axis=1)
@@ -70,14 +102,17 @@ def run_stream(stream: LiveStream, samples: Samples, events: tuple[Event, ...] =
             ahead += 1
         outgoing = stream.process(start, chunk, events[first:ahead])
         take.keep(outgoing.emissions, start + block, length)
-        audio.append(outgoing.audio)
+        if stream.spec.channels_out:
+            trim.take(outgoing.audio)
+        for frame in outgoing.frames:
+            if on_frame is not None and frame.place < length:
+                on_frame(frame)
         if start % (256 * block) == 0:
             progress(min(1.0, start / length))
     take.end(length, start + block)
     progress(1.0)
-    if stream.spec.channels_out:
-        late = stream.latency.total
-        take.audio = np.concatenate(audio, axis=1)[:, late : late + length]
+    if audio:
+        take.audio = np.concatenate(audio, axis=1)
     return take
 
 

@@ -1,4 +1,4 @@
-"""Impulses to notes and notes to impulses, at exact samples.
+"""Impulses to notes and notes to impulses, at exact samples: as far as its manifest has ports for them.
 
 A sample is an impulse's peak when it is the largest of all within PEAK_REACH. Resampling spreads an impulse over its
 neighbours, so the place is read between samples by a parabola through three of them: exact for an impulse on
@@ -24,12 +24,14 @@ PITCH = 60
 
 
 class ProbeProcessor:
-    """The probe as a stream processor: audio and notes in, notes and audio out."""
+    """The probe as a stream processor: audio and notes in, notes and audio out, and what it plays as a spectrogram."""
 
     def __init__(self, manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> None:
         graph, head = manifest.graphs[0], manifest.heads[0]
         self._spec = stream_spec(manifest, head, "live" if settings.get("stream") == "live" else "commit")
         self._tail = graph.state[0].shape[0]
+        given = {port.kind for port in manifest.outputs}
+        self._gives_notes, self._shows = "notes" in given, "magnitude" in given
         self._step = step
         self.reset()
 
@@ -44,6 +46,7 @@ class ProbeProcessor:
         self._heard = np.zeros(2 * PEAK_REACH + self._spec.hop, np.float32)
         self._pulses = np.zeros(self._spec.hop + 2 * PEAK_REACH, np.float32)
         self._last = -REFRACTORY * 1.0
+        self._nothing = silence(1, self._spec.hop)
 
     def set(self, name: str, value: float | str) -> None:
         """The probe has nothing to change while it runs."""
@@ -55,16 +58,17 @@ class ProbeProcessor:
         for event in block.events:
             if isinstance(event, NoteOn):
                 self._add_pulse(event.sample - block.start)
-        inputs = {"audio": block.samples, "pulses": self._pulses[None, :hop]}
+        audio = block.samples if self._spec.channels_in else self._nothing
+        inputs = {"audio": audio, "pulses": self._pulses[None, :hop]}
         outputs, self._state = self._step(inputs, self._state)
         self._pulses[:-hop] = self._pulses[hop:]
         self._pulses[-hop:] = 0.0
         self._heard[:-hop] = self._heard[hop:]
         self._heard[-hop:] = outputs["heard"][0]
-        events = self._find_impulses(block)
-        return Block(
-            block.start - self._spec.look_ahead, outputs["played"].copy(), tuple(sorted(events, key=time_order))
-        )
+        events = self._find_impulses(block) if self._gives_notes else []
+        played = outputs["played"].copy()
+        magnitude = np.abs(np.fft.rfft(played)).astype(np.float32) if self._shows else None
+        return Block(block.start - self._spec.look_ahead, played, tuple(sorted(events, key=time_order)), magnitude)
 
     def flush(self) -> Block:
         """Nothing is owed: every note's end left with its start."""

@@ -48,7 +48,7 @@ class JackPlayer:
         self._rate, self._period = int(client.samplerate), int(client.blocksize)
         bridge.load(model)
         self._stream = bridge.open_stream(model, self._rate, settings)
-        self._live = settings.get("stream") == "live"
+        self._live = self._stream.latency == 0
         self._ports = register_ports(client, bridge, model)
         self._midi = MidiOut(self._rate, self._live, self._write_midi)
         self._audio = AudioOut() if self._ports.audio_out else None

@@ -12,7 +12,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any  # Any: JSON
 
@@ -31,7 +31,8 @@ class DeviceSettings:
 
     settings: as for a stream of the bridge. audio_in, audio_out: devices as they were asked for; empty for none, at least
     one is given. midi_in, midi_out: as server.midi.ports reads them; empty for none. channel: the one that is heard, from
-    1. rate: None takes the devices' own. held: end when standard input ends.
+    1. rate: None takes the devices' own. clip: a MIDI file that is played, by `tracks` as server.midi.clip reads them, and
+    then it ends; empty for none. held: end when standard input ends.
     """
 
     model: str
@@ -45,6 +46,8 @@ class DeviceSettings:
     channel: int = 1
     rate: int | None = None
     block: int = 256
+    clip: str = ""
+    tracks: Sequence[str] = ()
     held: bool = True
 
 

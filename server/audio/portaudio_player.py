@@ -13,14 +13,16 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any  # Any: JSON
 
 import numpy as np
 
 from models.block import silence
+from models.events import Event
 from models.rhythm.transport import TransportWatch
 from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import LARGEST_BLOCK, AudioMessage, MidiMessage
@@ -30,6 +32,8 @@ from server.audio.portaudio import DeviceSettings
 from server.audio.portaudio_clock import DeviceClock
 from server.audio.portaudio_line import DeviceLine
 from server.errors import BacklineError
+from server.midi.clip import Clip, read_clip
+from server.midi.message import to_bytes
 from server.midi.ports import PortChoice, parse_port
 from server.midi.rtmidi import HEARTBEAT_SECONDS, MidiInput, MidiOutput
 from server.realtime import enter_real_time
@@ -46,7 +50,9 @@ class Player:
 
     def __init__(self, settings: DeviceSettings) -> None:
         self._settings = settings
-        self._live = settings.settings.get("stream") == "live"
+        self._live = False
+        self._clip: Clip | None = None
+        self._clip_told, self._clip_end = 0, 1 << 62
         self._problem = ""
         self._midi_in: MidiInput | None = None
         self._midi_out: MidiOutput | None = None
@@ -87,7 +93,7 @@ class Player:
         ends = [woken, *([sys.stdin.fileno()] if self._settings.held else [])]
         ports = [port for port in (self._midi_in, self._midi_out) if port is not None]
         sources = [*ends, self._line.fileno(), self._stream.fileno(), *(port.fileno() for port in ports)]
-        while not self._problem:
+        while not self._problem and self._sent < self._clip_end:
             ready = select.select(sources, [], [], SILENT_SECONDS / 4)[0]
             if any(end in ready and not self._goes_on(end, woken) for end in ends):
                 break
@@ -117,8 +123,13 @@ class Player:
         self._clock = DeviceClock(self._rate)
         self._bridge.load(asked.model)
         self._stream = self._bridge.open_stream(asked.model, self._rate, asked.settings)
+        self._live = self._stream.latency == 0
         self._transport, self._watch = TransportOut(self._stream, self._rate), TransportWatch(self._rate)
         self._bridge_samples = max(BRIDGE_BLOCKS * self._block, said["latency_in"] + self._block)
+        if asked.clip:
+            self._clip = read_clip(Path(asked.clip), self._rate, asked.tracks)
+            after = self._stream.latency + self._bridge_samples + self._said["latency_out"]
+            self._clip_end = self._clip.played_length(self._rate) + after
         heartbeat = max(HEARTBEAT_SECONDS, BRIDGE_BLOCKS * self._block / self._rate)
         if asked.midi_out:
             self._midi_out = MidiOutput(_port(asked.midi_out), heartbeat)
@@ -139,8 +150,18 @@ class Player:
         if self._midi_in is not None:
             self._send_midi(self._midi_in.listen(), start)
             self._send_transport(start)
+        if self._clip is not None:
+            self._play_clip(self._clip.events, start + block.frames)
         self._stream.send(start, block.samples if block.samples.size else self._silence[:, : block.frames])
         self._sent = start + block.frames
+
+    def _play_clip(self, events: Sequence[Event], end: int) -> None:
+        """Send what the clip plays before sample `end`."""
+        while self._clip_told < len(events) and events[self._clip_told].sample < end:
+            event = events[self._clip_told]
+            with suppress(OSError):  # the block that follows fails the same way and is not answered
+                self._stream.send_midi(round(event.sample), *to_bytes(event))
+            self._clip_told += 1
 
     def _send_midi(self, messages: Iterator[tuple[int, int, int, int]], now: int) -> None:
         """Place what was played at the sample that the device heard at that moment."""

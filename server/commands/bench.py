@@ -27,6 +27,7 @@ ORDER = (
 ON_REQUEST = (
     "instrument_groups",
     "listening",
+    "performer_response",
     "performer_table",
     "phase_convergence",
     "plugin_latency",

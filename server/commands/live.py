@@ -2,28 +2,38 @@
 
 import argparse
 import json
-import os
-import platform
-import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
 
-from models.events import NoteOn
+from models.block import Samples
+from models.events import Event, NoteOn
+from models.manifest import Manifest
 from plugin_bridge.client import BridgeClient, BridgeError, BridgeStream
-from server.audio.file import read_audio
-from server.commands.options import add_model_options, block_size, parse_settings, server_address, tempo_of
+from server.audio.file import AudioWriter, check_rate, read_audio
+from server.commands.live_report import report_row, say_row
+from server.commands.options import (
+    add_clip_options,
+    add_model_options,
+    block_size,
+    parse_settings,
+    say_remarks,
+    server_address,
+    tempo_of,
+)
 from server.errors import BacklineError
 from server.files import require_folder, write_text_whole
-from server.live_file import FilePlayer, Listening, spread
-from server.live_routes import TAKE, Routes, read_routes
+from server.live_file import FilePlayer, Listening
+from server.live_routes import TAKE, Routes, is_clip, read_routes
 from server.live_view import LiveView
+from server.midi.clip import CLIP_RATE, read_clip
 from server.midi.file import write_midi
 from server.midi.ports import parse_port
 from server.midi.rtmidi import MidiOutput
 from server.model_store import find_model
-from server.run_file import write_log
+from server.run_file import long_silence, write_log
 from server.server_process import own_server
 
 
@@ -35,18 +45,21 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DEVICE|FILE",
-        help="an audio file, `take` (the bundled one, default), `jack`, an audio device by name or number (`default` is one), "
+        help="an audio or .mid file, `take` (the bundled one, default), `jack`, an audio device by name or number (`default` is one), "
         "or a MIDI port: midi:NAME, virtual:NAME; twice for audio and MIDI",
     )
     parser.add_argument(
         "--output", action="append", default=[], metavar="DEVICE|FILE",
-        help="a .mid file, a MIDI port (midi:NAME; `midi` or virtual:NAME make one), an audio device, or `jack` with --input jack "
-        "(the default there); twice for two of them",
+        help="a .mid or audio file, a MIDI port (midi:NAME; `midi` or virtual:NAME make one), an audio device, or `jack` with "
+        "--input jack (the default there); twice for two of them",
     )  # fmt: skip
     parser.add_argument(
         "--channel", type=channel_number, default=1, metavar="N", help="the device's channel that is heard (default 1)"
     )
-    parser.add_argument("--rate", type=int, metavar="HZ", help="the device's sample rate (default: its own)")
+    parser.add_argument(
+        "--rate", type=int, metavar="HZ", help="the device's sample rate (default: its own), or a .mid's (48000)"
+    )
+    add_clip_options(parser)
     parser.add_argument("--server", metavar="HOST:PORT", help="a running server (default: one of its own)")
     parser.add_argument("--block", type=block_size, default=256, metavar="N", help="block in samples (default 256)")
     parser.add_argument(
@@ -65,9 +78,10 @@ def main(arguments: argparse.Namespace) -> int:
     if routes.jack:
         return _play_jack(arguments, settings)
     report = arguments.report or (routes.clip.with_suffix(".latency.json") if routes.clip else None)
-    for file in filter(None, (routes.clip, report, arguments.log)):
+    for file in filter(None, (routes.clip, routes.sound, report, arguments.log)):
         require_folder(file)
-    if routes.file is None:
+    _check_kinds(arguments, routes)
+    if routes.file is None or routes.audio_out:
         return _play_devices(arguments, routes, settings, report)
     return _play_file(arguments, routes, routes.file, settings, report)
 
@@ -76,8 +90,12 @@ def _check_ways(arguments: argparse.Namespace, routes: Routes) -> None:
     """Raise BacklineError where an option has nothing to say about the way that was chosen."""
     if (routes.audio_in or routes.audio_out) and arguments.pace == "free":
         raise BacklineError("--pace is 'free'; a device plays in real time")
-    if not routes.audio_in and (arguments.rate or arguments.channel > 1) and not routes.audio_out:
+    plays_clip = routes.file is not None and is_clip(routes.file)
+    rate = arguments.rate and not plays_clip
+    if not routes.audio_in and (rate or arguments.channel > 1) and not routes.audio_out:
         raise BacklineError("--rate and --channel are for audio devices; a file and JACK have their own")
+    if arguments.track and not plays_clip:
+        raise BacklineError("--track is for MIDI files; name one: --input FILE.mid")
 
 
 def channel_number(text: str) -> int:
@@ -104,9 +122,12 @@ def _play_devices(
     from server.live_devices import DevicePlayer
 
     console = Console()
+    if routes.file is not None:
+        say_remarks(read_clip(routes.file, CLIP_RATE, arguments.track))
     with _server(arguments) as (host, port):
         asked = DeviceSettings(arguments.model, host, port, settings, routes.audio_in, routes.audio_out, routes.midi_in,
-                               routes.midi_out, arguments.channel, arguments.rate, arguments.block)  # fmt: skip
+                               routes.midi_out, arguments.channel, arguments.rate, arguments.block,
+                               str(routes.file or ""), tuple(arguments.track))  # fmt: skip
         playing = DevicePlayer(asked, console, arguments.plain or not console.is_terminal).play()
     if routes.clip is not None:
         write_midi(routes.clip, playing.take.events(), playing.take.rate, arguments.model, tempo_of(settings))
@@ -127,7 +148,7 @@ def _play_file(
     arguments: argparse.Namespace, routes: Routes, path: Path, settings: dict[str, str | float], report: Path | None
 ) -> int:
     """Play a file in real time, or as fast as the engine answers."""
-    samples, rate = read_audio(path)
+    samples, events, rate = _read_file(arguments, path)
     choice = parse_port(routes.midi_out)
     if choice is not None and arguments.pace == "free":
         raise BacklineError("--pace is 'free'; to a MIDI port notes go in real time")
@@ -138,23 +159,45 @@ def _play_file(
             client.load(arguments.model)
             stream = client.open_stream(arguments.model, rate, settings | {"pace": arguments.pace})
             output = stack.enter_context(closing(MidiOutput(choice))) if choice is not None else None
-            player = FilePlayer(stream, samples, rate, arguments.block, arguments.pace == "realtime", output)
+            parts = json.loads(str(client.request("/backline/status")[3]))[str(stream.number)]["parts"]
+            sound = (
+                stack.enter_context(AudioWriter(routes.sound, rate, _channels_out(arguments)))
+                if routes.sound is not None
+                else None
+            )
+            player = FilePlayer(
+                stream, samples, rate, arguments.block, arguments.pace == "realtime", output, events,
+                sound.write if sound is not None else None, sum(parts.values()),
+            )  # fmt: skip
             heard = _listen(arguments, console, stream, player, rate, path)
+            if sound is not None:
+                sound.finish()
             status = json.loads(str(client.request("/backline/status")[3]))[str(stream.number)]
             stream.close()
         except BridgeError as error:
             raise BacklineError(str(error)) from error
         finally:
             client.close()
-    row = _report(arguments, heard, stream, status, rate, path)
+    row = report_row(arguments, heard, stream, status, rate, path)
     if routes.clip is not None:
         write_midi(routes.clip, heard.take.events(), rate, arguments.model, tempo_of(settings))
     if report is not None:
         write_text_whole(report, json.dumps(row, indent=1) + "\n")
     if arguments.log is not None:
         write_log(arguments.log, heard.take)
-    _say(console, row, routes.clip, report)
+    say_row(console, row, [routes.clip, routes.sound, report])
     return 0
+
+
+def _read_file(arguments: argparse.Namespace, path: Path) -> tuple[Samples, Sequence[Event], int]:
+    """Return (audio, events, rate) of a file; the side that it does not have is silent."""
+    if not is_clip(path):
+        samples, rate = read_audio(path)
+        return samples, (), rate
+    rate = check_rate(arguments.rate or CLIP_RATE)
+    clip = read_clip(path, rate, arguments.track)
+    say_remarks(clip)
+    return long_silence(clip.played_length(rate)), clip.events, rate
 
 
 def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a context manager of (host, port)
@@ -168,12 +211,41 @@ def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
 
 def _for_the_ear(arguments: argparse.Namespace, settings: dict[str, str | float]) -> dict[str, str | float]:
     """Who plays wants notes soon: a model that has both kinds of stream is opened live unless told otherwise."""
-    try:
-        manifest = find_model(arguments.model, arguments.models).manifest
-    except BacklineError:
-        return settings  # another server may know it; else it says what is wrong
-    both = any(parameter.name == "stream" for parameter in manifest.parameters)
+    manifest = _manifest(arguments)
+    both = manifest is not None and any(parameter.name == "stream" for parameter in manifest.parameters)
     return {"stream": "live", **settings} if both else settings
+
+
+def _manifest(arguments: argparse.Namespace) -> Manifest | None:
+    """Return what the model says about itself; None where another server may know it, or else says what is wrong."""
+    try:
+        return find_model(arguments.model, arguments.models).manifest
+    except BacklineError:
+        return None
+
+
+def _channels_out(arguments: argparse.Namespace) -> int:
+    """Return the channels of the model's audio; 1 where only its server knows it."""
+    manifest = _manifest(arguments)
+    return 1 if manifest is None else sum(port.channels for port in manifest.outputs if port.kind == "audio")
+
+
+def _check_kinds(arguments: argparse.Namespace, routes: Routes) -> None:
+    """Raise BacklineError where the model has no port for a file."""
+    manifest = _manifest(arguments)
+    if manifest is None:
+        return
+    heard, given = ({port.kind for port in side} for side in (manifest.inputs, manifest.outputs))
+    if routes.file is not None and is_clip(routes.file) and not heard & {"notes", "drums"}:
+        raise BacklineError(f"model '{manifest.name}' takes audio, and {routes.file} is MIDI")
+    if routes.file is not None and not is_clip(routes.file) and "audio" not in heard:
+        raise BacklineError(
+            f"model '{manifest.name}' takes MIDI, and {'the take' if routes.file == TAKE else routes.file} is audio"
+        )
+    if routes.sound is not None and "audio" not in given:
+        raise BacklineError(
+            f"model '{manifest.name}' gives {' and '.join(sorted(given))}, so it cannot write {routes.sound}"
+        )
 
 
 def _listen(
@@ -196,39 +268,3 @@ def _listen(
         except KeyboardInterrupt:  # what was heard so far is kept
             player.result.take.end(player.position, player.position)
             return player.result
-
-
-def _report(
-    arguments: argparse.Namespace,
-    heard: Listening,
-    stream: BridgeStream,
-    status: dict[str, object],
-    rate: int,
-    path: Path,
-) -> dict[str, object]:
-    return {
-        "model": arguments.model,
-        "input": "take" if path == TAKE else str(path),
-        "sample_rate": rate,
-        "block": arguments.block,
-        "notes": sum(1 for e, _ in heard.take.emissions if type(e.event).__name__ == "NoteOn"),
-        "declared_latency_samples": stream.latency,
-        "declared_latency_ms": round(1000 * stream.latency / rate, 2),
-        "onset_to_arrival_ms": spread(heard.waits_ms),
-        "block_answered_us": spread(heard.replies_us, first_apart=True),
-        "late_events": stream.late,
-        "blocks_sent_late": heard.late_sends,
-        "engine": status,
-        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "python": sys.version.split()[0]},
-    }
-
-
-def _say(console: Console, row: dict[str, object], output: Path | None, report: Path | None) -> None:
-    waits = row["onset_to_arrival_ms"]
-    assert isinstance(waits, dict)
-    line = f"{row['notes']} notes"
-    if waits:
-        line += f", heard {waits['p50']:.0f} ms after their place (p95 {waits['p95']:.0f}, slowest {waits['max']:.0f})"
-        line += f", {row['late_events']} late"
-    written = " and ".join(str(path) for path in (output, report) if path)
-    console.print(line + (f"; wrote {written}" if written else ""), highlight=False)

@@ -1,10 +1,12 @@
 """Options that several commands share, so that a word means one thing everywhere."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from server.errors import BacklineError
+from server.midi.clip import Clip
 from server.midi.file import TEMPO_BPM
 from server.rebuffer import LARGEST_BLOCK
 
@@ -17,6 +19,20 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter, for instance look_ahead_ms=16"
     )
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
+
+
+def add_clip_options(parser: argparse.ArgumentParser) -> None:
+    """Add --track."""
+    parser.add_argument(
+        "--track", action="append", default=[], metavar="N|NAME",
+        help="a track of a .mid (a channel, where it has one track) by number or name; again for more; default: all but drums",
+    )  # fmt: skip
+
+
+def say_remarks(clip: Clip) -> None:
+    """Say on standard error what was left out of a clip, or mended."""
+    for remark in clip.remarks:
+        sys.stderr.write(f"backline: {remark}\n")
 
 
 def parse_settings(words: list[str]) -> dict[str, str | float]:

@@ -2,21 +2,31 @@
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from models.block import Samples, silence
-from models.events import Event
+from models.block import Samples
+from models.events import Event, NoteOn
 from models.manifest import Manifest
-from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, read_audio, write_audio
-from server.commands.options import add_model_options, block_size, parse_settings, tempo_of
+from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, AudioWriter, check_rate, read_audio
+from server.commands.options import (
+    add_clip_options,
+    add_model_options,
+    block_size,
+    parse_settings,
+    say_remarks,
+    tempo_of,
+)
 from server.errors import BacklineError
 from server.files import require_folder
-from server.midi.file import MIDI_SUFFIXES, read_midi, write_midi
+from server.midi.clip import CLIP_RATE, read_clip
+from server.midi.file import MIDI_SUFFIXES, write_midi
 from server.model_store import find_model, open_stream
-from server.run_file import run_stream, write_log
+from server.picture import PICTURE_SUFFIXES, Picture
+from server.run_file import Take, long_silence, run_stream, write_log
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="OUTPUT",
-        help=".mid or .wav; twice for two",
+        help=".mid, .wav or .png (the spectrogram of a player that shows one); twice for two",
+    )
+    add_clip_options(parser)
+    parser.add_argument(
+        "--rate", type=int, metavar="HZ", help=f"sample rate at which a .mid is played (default {CLIP_RATE})"
     )
     parser.add_argument("--block", type=block_size, default=64, metavar="N", help="host block in samples (default 64)")
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
@@ -45,45 +59,85 @@ def main(arguments: argparse.Namespace) -> int:
     for path in (*arguments.output, *([arguments.log] if arguments.log else [])):
         require_folder(path)
     _check_outputs(model.manifest, arguments.output)
-    samples, events, rate = _read_input(model.manifest, arguments.input)
+    samples, events, rate = _read_input(model.manifest, arguments)
     settings = parse_settings(arguments.set)
     stream = open_stream(model, settings, rate, arguments.provider)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    notes, pictures, sounds = (
+        [path for path in arguments.output if _kind(path) == kind] for kind in ("notes", "magnitude", "audio")
+    )
+    picture = Picture()
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        )
         task = bar.add_task(model.manifest.name, total=1.0)
-        take = run_stream(stream, samples, events, arguments.block, lambda done: bar.update(task, completed=done))
-    for path in arguments.output:
-        if path.suffix.lower() in MIDI_SUFFIXES:
-            write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings))
-        else:
-            write_audio(path, take.audio, rate)
+        writers = [stack.enter_context(AudioWriter(path, rate, stream.spec.channels_out)) for path in sounds]
+
+        def write(audio: Samples) -> None:
+            for writer in writers:
+                writer.write(audio)
+
+        take = run_stream(
+            stream, samples, events, arguments.block, lambda done: bar.update(task, completed=done), write,
+            (lambda frame: picture.add(frame.bins)) if pictures else None,
+        )  # fmt: skip
+        for writer in writers:
+            writer.finish()
+    for path in notes:
+        write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings))
+    for path in pictures:
+        picture.write(path)
     if arguments.log:
         write_log(arguments.log, take)
+    print(_summary(model.manifest, take, [*arguments.output, *([arguments.log] if arguments.log else [])]))
     return 0
+
+
+def _summary(manifest: Manifest, take: Take, written: list[Path]) -> str:
+    """Return the line that ends a run, as `live` ends: how many notes where the model gives any, and the files."""
+    notes = sum(isinstance(emission.event, NoteOn) for emission, _ in take.emissions)
+    files = f"wrote {' and '.join(map(str, written))}"
+    return f"{notes} notes; {files}" if _gives_notes(manifest) else files
 
 
 def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
     """Raise BacklineError where a file's kind is not among the model's outputs."""
     kinds = {port.kind for port in manifest.outputs}
     for path in paths:
-        wanted = "notes" if path.suffix.lower() in MIDI_SUFFIXES else "audio"
+        wanted = _kind(path)
         if wanted == "audio" and path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise BacklineError(
-                f"cannot write {path}; by its name an output is .mid or audio: {' '.join(WRITABLE_SUFFIXES)}"
+                f"cannot write {path}; by its name an output is .mid or audio: {' '.join(WRITABLE_SUFFIXES)}, "
+                f"or a picture: {' '.join(PICTURE_SUFFIXES)}"
             )
-        if wanted not in kinds and not (wanted == "notes" and "drums" in kinds):
+        if not (_gives_notes(manifest) if wanted == "notes" else wanted in kinds):
             raise BacklineError(
                 f"model '{manifest.name}' gives {' and '.join(sorted(kinds))}, so it cannot write {path}"
             )
 
 
-def _read_input(manifest: Manifest, path: Path) -> tuple[Samples, tuple[Event, ...], int]:
+def _gives_notes(manifest: Manifest) -> bool:
+    return any(port.kind in ("notes", "drums") for port in manifest.outputs)
+
+
+def _kind(path: Path) -> str:
+    """Return the kind of port that a file of this name comes from."""
+    suffix = path.suffix.lower()
+    return "notes" if suffix in MIDI_SUFFIXES else "magnitude" if suffix in PICTURE_SUFFIXES else "audio"
+
+
+def _read_input(manifest: Manifest, arguments: argparse.Namespace) -> tuple[Samples, tuple[Event, ...], int]:
     """Return (audio, events, rate); the side that the file does not have is silent."""
-    kinds = {port.kind for port in manifest.inputs}
+    kinds, path = {port.kind for port in manifest.inputs}, arguments.input
     if path.suffix.lower() in MIDI_SUFFIXES:
-        if "notes" not in kinds:
+        if not kinds & {"notes", "drums"}:
             raise BacklineError(f"model '{manifest.name}' takes audio, and {path} is MIDI")
-        events = read_midi(path, manifest.sample_rate)
-        return silence(1, round(events[-1].sample) + manifest.sample_rate), events, manifest.sample_rate
+        rate = check_rate(CLIP_RATE if arguments.rate is None else arguments.rate)
+        clip = read_clip(path, rate, arguments.track, with_drums="drums" in kinds)
+        say_remarks(clip)
+        return long_silence(clip.played_length(rate)), clip.events, rate
+    if arguments.rate is not None or arguments.track:
+        raise BacklineError(f"--rate and --track are for MIDI files; {path} has its own rate and one track")
     if "audio" not in kinds:
         raise BacklineError(f"model '{manifest.name}' takes MIDI, and {path} is audio")
     samples, rate = read_audio(path)
