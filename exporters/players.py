@@ -95,8 +95,35 @@ def write_transcriber(
     return export(networks[0], transcriber_manifest(graph, config, settings, quality), path, model, others)
 
 
+def export_performer(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
+    """Write a performer with the instruments and manners of its checkpoint's card."""
+    from safetensors import SafetensorError
+
+    from models.performer.config import CONTROLS, FEATURES
+    from models.performer.manifest import performer_manifest
+    from models.performer.network import load_network, read_card
+
+    if checkpoint is None or not checkpoint.exists():
+        raise ExportError(f"there is no checkpoint {checkpoint}; `backline train performer` makes one")
+    try:
+        network, card = load_network(checkpoint), read_card(checkpoint)
+        manners = json.loads(card["manners"])
+        measured = {f"validation {name}": value for name, value in json.loads(card["figures"]).items()}
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ExportError(f"{checkpoint} is no checkpoint of this performer: {str(error).splitlines()[0]}") from error
+    config = network.config
+    inputs: dict[str, tuple[int, ...]] = {
+        "voices": (config.voices, len(FEATURES)),
+        "pitches": (config.voices,),
+        "controls": (len(CONTROLS),),
+    }
+    graph = describe_graph("step", network, inputs)
+    return export(network, performer_manifest(graph, config, manners, measured | dict(quality)), path)
+
+
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {
     "probe": export_probe,
     "transcriber": export_transcriber,
+    "performer": export_performer,
 }
 """Player -> function of (checkpoint, path, figures to add) that writes a file and returns torch's difference to ONNX."""

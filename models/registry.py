@@ -15,10 +15,11 @@ from models.stream import StreamProcessor
 DECODERS: Mapping[str, str] = {
     "probe": "models.probe.processor:ProbeProcessor",
     "transcriber": "models.transcriber.processor:TranscriberProcessor",
+    "performer": "models.performer.processor:PerformerProcessor",
 }
 """Decoder name -> class taking (manifest, step, settings)."""
 
-BUNDLED = ("probe", "transcriber")
+BUNDLED = ("probe", "transcriber", "performer")
 """Players that come with Backline, each as models/NAME/NAME.onnx."""
 
 

@@ -7,11 +7,12 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from exporters.commands.refusal import refuse
 
-TRAINABLE = ("transcriber",)
-NETWORKS = ("piano", "general", "published")
+TRAINABLE = {"transcriber": ("piano", "general", "published"), "performer": ("live", "published")}
+"""Player -> its networks, the usual one first."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--network",
-        choices=NETWORKS,
-        default="piano",
-        help="piano; general: all instruments; published: as its paper has it (default piano)",
+        choices=sorted({name for names in TRAINABLE.values() for name in names}),
+        help="transcriber: piano (default), or general, all instruments; performer: live (default); published: as its paper has it",
     )
     parser.add_argument(
         "--from", type=Path, dest="start_from", metavar="CHECKPOINT", help="begin with the weights of this checkpoint"
@@ -40,6 +40,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=120.0, help="wall time to train, earlier runs counted (default 120)"
     )
     parser.add_argument("--hours", type=float, default=16.0, help="hours of audio to render (default 16)")
+    parser.add_argument(
+        "--everything", action="store_true", help="performer: train on the violin's test piece too, as for what ships"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
 
@@ -47,11 +50,15 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.model not in TRAINABLE:
         return refuse(f"there is no training for '{arguments.model}'; there is for: {', '.join(TRAINABLE)}")
+    networks = TRAINABLE[arguments.model]
+    arguments.network = arguments.network or networks[0]
+    if arguments.network not in networks:
+        return refuse(f"--network is '{arguments.network}'; allowed for the {arguments.model}: {', '.join(networks)}")
     if not arguments.data.is_dir():
         return refuse(f"there is no folder {arguments.data}")
     first, alone = os.environ.get("RANK", "0") == "0", os.environ.get("WORLD_SIZE", "1") == "1"
-    if arguments.network == "published" and (arguments.start_from or not alone):
-        return refuse("the published network is trained in one process and from the start")
+    if arguments.network in ("published", "live") and (arguments.start_from or not alone):
+        return refuse(f"the {arguments.network} network is trained in one process and from the start")
     if arguments.network == "published" and (arguments.output / "resume.safetensors").exists():
         return refuse(f"{arguments.output} holds another network's run; the published one wants a folder of its own")
     from models.transcriber.training import TrainingError
@@ -68,6 +75,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> Path:
     common = {"minutes": arguments.minutes, "seed": arguments.seed}
+    if arguments.model == "performer":
+        return _train_performer(arguments, common)
     if arguments.network == "published":
         from models.transcriber.published.experiment import train_published
 
@@ -82,6 +91,21 @@ def _train(arguments: argparse.Namespace) -> Path:
         network=arguments.network,
         start_from=arguments.start_from,
     )
+
+
+def _train_performer(arguments: argparse.Namespace, common: dict[str, Any]) -> Path:
+    if arguments.network == "published":  # one network plays one instrument: the one of which there are recordings
+        from models.performer.material import load_excerpts
+        from models.performer.published.training import train as train_published
+        from models.performer.sources import prepare
+
+        prepare(arguments.data, arguments.output / "excerpts")
+        return train_published(
+            load_excerpts(arguments.output / "excerpts", instrument="violin"), arguments.output, **common
+        )
+    from models.performer.training import train
+
+    return train(arguments.data, arguments.output, **common, everything=arguments.everything)
 
 
 def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:

@@ -82,3 +82,28 @@ def test_only_the_first_of_several_processes_speaks(backline, words, monkeypatch
     monkeypatch.setenv("WORLD_SIZE", "2")
     said = backline(*words)
     assert (said.code, said.out, said.err) == (2, "", "")
+
+
+def test_the_performer_has_networks_of_its_own(backline, tmp_path, monkeypatch):
+    from models.performer import training as performer
+
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(performer, "train", lambda data, output, **options: seen.update(options) or output / "x")
+    (tmp_path / "data").mkdir()
+    words = ["train", "performer", "--data", tmp_path / "data", "--output", tmp_path / "run", "--minutes", "3"]
+    said = backline(*words, "--everything")
+    assert (said.code, seen) == (0, {"minutes": 3.0, "seed": 1, "everything": True})
+    assert "`backline export performer" in said.out
+    said = backline(*words, "--network", "piano")
+    assert said.code == 2
+    assert said.err == "backline: --network is 'piano'; allowed for the performer: live, published\n"
+
+
+def test_the_performer_refuses_a_folder_that_holds_nothing_to_learn_from(backline, tmp_path):
+    (tmp_path / "data").mkdir()
+    for network in ("live", "published"):
+        said = backline(
+            "train", "performer", "--data", tmp_path / "data", "--output", tmp_path / "run", "--network", network
+        )
+        assert said.code == 2
+        assert "holds no excerpts" in said.err

@@ -1,0 +1,189 @@
+"""Trains the performer on recordings with their notes: hears a few seconds, says the spectrum, corrects itself.
+
+The output folder holds `excerpts/` (made once, then read), the checkpoint `performer.safetensors` (averaged weights, the
+players' manners and figures in its card), `resume.safetensors` and `curve.jsonl`. Stopping and starting again continues.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.performer.alignment import refine_onsets
+from models.performer.checkpoint import resume, save
+from models.performer.config import INSTRUMENTS, PerformerConfig
+from models.performer.material import SAMPLE_RATE, Excerpt, load_excerpts
+from models.performer.measures import MelLevels, recorded_power
+from models.performer.network import PerformerNetwork
+from models.performer.sources import prepare
+from models.performer.takes import Take, controls_of, loudnesses, segment, shares_of, takes_of
+from models.performer.vibrato import measure_vibrato
+
+logger = logging.getLogger(__name__)
+
+WARM_UP, FRAMES, BATCH = 60, 400, 4  # frames that only fill the state, frames of a segment, segments a step
+RATE, WARMUP_STEPS, AVERAGING, GRADIENT_LIMIT = 2e-3, 100, 0.995, 1.0
+VALIDATION_SECONDS = 60.0
+HELD_OUT = ("validation", "test_piece", "test_player")
+
+
+def train(
+    data: Path,
+    output: Path,
+    *,
+    minutes: float,
+    seed: int = 1,
+    instruments: Sequence[str] = INSTRUMENTS,
+    everything: bool = False,
+    config: PerformerConfig | None = None,
+) -> Path:
+    """Make the excerpts that are missing, train for `minutes` of wall time (earlier runs count), return the checkpoint.
+
+    data: what `sources.prepare` reads. everything: the violin's test piece (not the other player) is trained on too, as for the
+    weights that ship; how near an unheard piece comes is then known from a run without.
+
+    Raises:
+        FileNotFoundError: there is nothing to train on.
+    """
+    prepare(data, output / "excerpts")
+    found = [excerpt for excerpt in load_excerpts(output / "excerpts") if excerpt.instrument in instruments]
+    heard = [excerpt for excerpt in found if excerpt.split == "train"]
+    if everything:
+        heard += [_refined(e) for e in found if e.split == "test_piece" and e.instrument == "violin"]
+    held_out: dict[str, list[Excerpt]] = {}
+    for excerpt in found:
+        if excerpt.split in HELD_OUT:
+            held_out.setdefault(f"{excerpt.instrument} {excerpt.split}", []).append(excerpt)
+    return learn(heard, held_out, output, minutes=minutes, seed=seed, config=config)
+
+
+def _refined(excerpt: Excerpt) -> Excerpt:
+    """A test piece as one that is trained on: its onsets where the audio has them."""
+    return replace(excerpt, notes=refine_onsets(excerpt.audio.astype(np.float32) / 32768, SAMPLE_RATE, excerpt.notes))
+
+
+def loss_of(power: Tensor, recorded: Tensor, floor: Tensor, levels: MelLevels) -> dict[str, Tensor]:
+    """Parts of the loss between powers (batch, frames, bins)."""
+    said, heard = levels(power, floor), levels(recorded, floor)
+    fine = (
+        (torch.log(power + floor / 4) - torch.log(recorded + floor / 4)).abs()[..., : power.shape[-1] * 3 // 4].mean()
+    )
+    parts = {f"mel{i}": 0.01 * (a - b).square().mean() for i, (a, b) in enumerate(zip(said, heard, strict=True))}
+    return parts | {"fine": 0.5 * fine}
+
+
+@torch.no_grad()
+def validate(network: PerformerNetwork, takes: Sequence[Take], levels: MelLevels, look_ahead: int, bent: bool) -> float:
+    """Distance in dB over the 64 mel bands where the recordings sound, each band's mean taken out."""
+    config, distances = network.config, []
+    for take in takes:
+        frames = min(round(VALIDATION_SECONDS * config.sample_rate), len(take.audio) - config.n_fft) // config.hop
+        features, pitches, audio = segment(take, 0, frames, look_ahead, config, bent)
+        recorded = recorded_power(torch.from_numpy(audio)[None], config)
+        given = [torch.from_numpy(v)[None] for v in (features, pitches, controls_of(take.instrument, frames))]
+        floor = torch.tensor(take.floor).view(1, 1, 1)
+        said, heard = levels(network.power(*given), floor)[0][0], levels(recorded, floor)[0][0]
+        least = heard.max() - 60
+        loud = recorded[0].sum(-1)
+        difference = (said.clamp(min=least) - heard.clamp(min=least))[10 * torch.log10(loud / loud.max()) > -50]
+        distances.append(float((difference - difference.mean(0)).square().mean().sqrt()))
+    return float(np.mean(distances))
+
+
+def learn(
+    excerpts: Sequence[Excerpt],
+    validation: dict[str, list[Excerpt]],
+    output: Path,
+    *,
+    minutes: float,
+    seed: int = 1,
+    config: PerformerConfig | None = None,
+    learning_rate: float = RATE,
+    validate_every_minutes: float = 4.0,
+) -> Path:
+    """Train on `excerpts` for `minutes`, watching `validation` (name -> excerpts); return the checkpoint."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    network = PerformerNetwork(config or PerformerConfig())
+    config = network.config
+    averaged = PerformerNetwork(config)
+    averaged.load_state_dict(network.state_dict())
+    averaged.eval()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.02, betas=(0.9, 0.98))
+    levels = MelLevels(config)
+    output.mkdir(parents=True, exist_ok=True)
+    step, elapsed = resume(output, network, averaged, optimizer)
+    players = {name: [e for e in excerpts if e.instrument == name] for name in INSTRUMENTS}
+    manners = {name: measure_vibrato(some) for name, some in players.items() if some}
+    takes = [take for e, loud in zip(excerpts, loudnesses(excerpts), strict=True) for take in takes_of(e, config, loud)]
+    held_out = {
+        name: [takes_of(e, config, loud, (0,))[0] for e, loud in zip(some, loudnesses(some), strict=True)]
+        for name, some in validation.items()
+    }
+    share = shares_of(takes)
+    sums: dict[str, float] = {}
+    next_validation = elapsed + 60 * validate_every_minutes
+    while elapsed < 60 * minutes:
+        began = time.monotonic()
+        # Of this step alone: a run that was stopped goes on as if it had not been.
+        rng = np.random.default_rng([seed, step])
+        torch.manual_seed(int(np.random.default_rng([step, seed, 1]).integers(1 << 31)))
+        chosen = [takes[i] for i in rng.choice(len(takes), BATCH, p=share)]
+        heads = rng.integers(len(config.look_ahead), size=BATCH)
+        parts = [
+            segment(
+                t,
+                int(rng.integers(0, max(1, len(t.audio) - FRAMES * config.hop))),
+                FRAMES,
+                config.look_ahead[h],
+                config,
+            )
+            for t, h in zip(chosen, heads, strict=True)
+        ]
+        features, pitches, audio = (torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True))
+        controls = torch.from_numpy(np.stack([controls_of(t.instrument, FRAMES) for t in chosen]))
+        floor = torch.tensor([t.floor for t in chosen], dtype=torch.float32).view(-1, 1, 1)
+        recorded = recorded_power(audio, config)
+        power = network.power(features, pitches, controls)
+        losses = loss_of(power[:, WARM_UP:], recorded[:, WARM_UP:], floor, levels)
+        rate = learning_rate * min(1.0, (step + 1) / WARMUP_STEPS)
+        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed / 60 / minutes)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)):
+            optimizer.step()
+            keep = min(AVERAGING, step / (step + 10))
+            with torch.no_grad():
+                for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
+                    mean.lerp_(value, 1 - keep)
+        step += 1
+        sums = {name: 0.98 * sums.get(name, value.item()) + 0.02 * value.item() for name, value in losses.items()}
+        elapsed += time.monotonic() - began
+        if elapsed >= min(60 * minutes, next_validation):
+            figures = {
+                f"{name} {config.look_ahead[head]}{' bent' if bent else ''}": round(
+                    validate(averaged, some, levels, config.look_ahead[head], bent), 3
+                )
+                for name, some in held_out.items()
+                for head, bent in ((0, False), (-1, False), (-1, True))
+            }
+            row = (
+                {"step": step, "minutes": round(elapsed / 60, 2)} | {n: round(v, 4) for n, v in sums.items()} | figures
+            )
+            with (output / "curve.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            logger.info("%s", row)
+            save(output, network, averaged, optimizer, step, elapsed, figures, manners)
+            next_validation = elapsed + 60 * validate_every_minutes
+    return output / "performer.safetensors"
