@@ -5,11 +5,19 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 PLUGIN_PACKAGES := dpf-source g++ patch
 
-.PHONY: live test lint bench bench-gpu plugin install format clean
+# What the listening page compares with: recordings with their .mid, and a checkpoint of the published network.
+LISTEN_DATA ?=
+LISTEN_PUBLISHED ?=
+
+.PHONY: live listen test lint bench bench-gpu plugin install format clean
 .DEFAULT_GOAL := live
 
 live: .venv/.serving ## transcribe the bundled take in real time into take.mid
 	$(BIN)/backline live transcriber --input take --output take.mid
+
+listen: .venv/.complete ## a page with a blind test: LISTEN_DATA=DIR has recordings, LISTEN_PUBLISHED=FILE is the published network
+	$(BIN)/backline bench listening -- $(if $(LISTEN_DATA),--data '$(LISTEN_DATA)') \
+	    $(if $(LISTEN_PUBLISHED),--published '$(LISTEN_PUBLISHED)') --output build/listening --serve
 
 test: install lint ## everything that CI checks
 	$(BIN)/python -m pytest
