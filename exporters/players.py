@@ -108,7 +108,8 @@ def export_performer(checkpoint: Path | None, path: Path, quality: Mapping[str, 
     try:
         network, card = load_network(checkpoint), read_card(checkpoint)
         manners = json.loads(card["manners"])
-        measured = {f"validation {name}": value for name, value in json.loads(card["figures"]).items()}
+        figures = json.loads(card["figures"])
+        measured = {f"mel_db {name} ahead": value for name, value in figures.items() if " bent" not in name}
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ExportError(f"{checkpoint} is no checkpoint of this performer: {str(error).splitlines()[0]}") from error
     config = network.config

@@ -61,7 +61,9 @@ def train(
         heard += [_refined(e) for e in found if e.split == "test_piece" and e.instrument == "violin"]
     held_out: dict[str, list[Excerpt]] = {}
     for excerpt in found:
-        if excerpt.split in HELD_OUT:
+        if excerpt.split in HELD_OUT and not any(
+            excerpt.piece == e.piece and excerpt.player == e.player for e in heard
+        ):
             held_out.setdefault(f"{excerpt.instrument} {excerpt.split}", []).append(excerpt)
     return learn(heard, held_out, output, minutes=minutes, seed=seed, config=config)
 

@@ -92,6 +92,7 @@ def transcriber_manifest(
             "POP909 (MIT)",
             "Philharmonia Orchestra single notes (free for any use but as samples)",
             "electric bass single notes (CC0)",
+            "Bach's solo violin played by John Garner (CC BY 3.0), notes from the bach-violin-dataset",
             "game music of Freedoom, OpenTTD, openMSX and Simutrans, played by sound fonts (BSD, GPL-2, Artistic)",
             "renders with Debian's sound fonts",
         ),

@@ -17,8 +17,8 @@ from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 
 ONSET_FRAMES = 2  # an onset is marked in its own frame and the next, so that a decoder may act on the first crossing
 OFFSET_FRAMES = 2
-WEIGHTS = {"onset": 1.0, "frame": 0.6, "velocity": 120.0, "shift": 0.5, "offset": 0.25, "bend": 1.0, "pedal": 0.5}
-ONSET_HEAD_WEIGHTS = (1.0, 2.0, 1.5, 1.3)  # of the first heads, then 1: an early decision is the hardest
+WEIGHTS = {"onset": 1.0, "frame": 0.6, "velocity": 120.0, "shift": 0.5, "offset": 0.25, "bend": 1.0, "pedal": 1.0}
+ONSET_HEAD_WEIGHTS = (1.0, 2.0, 2.0, 2.0)  # of the first heads, then 1: an early decision is the hardest
 POSITIVE_WEIGHT, LOW_POSITIVE_WEIGHT = 2.0, 3.5  # of a frame with an onset against one without
 LOW_KEYS = 19  # below E2
 COMMON_LEVEL = 0.8

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS = {"piano": "transcriber", "general": "general"}  # network -> name of its files
 BATCH = 3  # segments a step and process: more, smaller steps beat larger batches in the same time
 EXCERPT_SECONDS = 31.0  # of validation, what rings on counted
+RATE, CONTINUING_RATE = 1.5e-3, 7.5e-4  # of a run that begins from nothing, and from weights
 SAVE_EVERY_SECONDS = 120.0  # of what is needed to continue
 
 
@@ -48,7 +49,7 @@ def train(
     network: str = "piano",
     start_from: Path | None = None,
     validate_every_minutes: float = 10.0,
-    learning_rate: float = 1.5e-3,
+    learning_rate: float | None = None,
     threads: int = 1,
     render_processes: int = 2,
     config: TranscriberConfig | None = None,
@@ -56,7 +57,8 @@ def train(
     """Render what is missing, train for `minutes` of wall time (earlier runs in `output` count) and return the checkpoint.
 
     data: what `material.prepare_renders` reads. network: one of CHECKPOINTS. start_from: checkpoint whose weights a new
-    run begins with. Started by torchrun, several processes train one network; all of them see `data` and `output`.
+    run begins with. learning_rate: at the start of the cosine, RATE or CONTINUING_RATE if not given. Started by torchrun,
+    several processes train one network; all of them see `data` and `output`.
 
     Raises:
         TrainingError, FileNotFoundError: something that the user can mend.
@@ -71,7 +73,7 @@ def train(
             TranscriberNetwork(config or TranscriberConfig()),
             output,
             minutes * 60,
-            learning_rate,
+            learning_rate or (CONTINUING_RATE if start_from else RATE),
             processes,
             CHECKPOINTS[network],
         )

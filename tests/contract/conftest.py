@@ -4,14 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from exporters.onnx_export import describe_graph, export
 from exporters.players import write_transcriber
 from models.block import Samples
-from models.manifest import Manifest
+from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, time_order
+from models.manifest import NOTE_KINDS, Manifest
 from models.model_file import read_manifest
+from models.performer.config import CONTROLS, FEATURES, PerformerConfig
+from models.performer.manifest import performer_manifest
+from models.performer.network import PerformerNetwork
 from models.probe.network import ProbeNetwork
 from models.registry import bundled_files, open_processor
 from models.step import Step
@@ -30,9 +36,59 @@ class Player:
     network: nn.Module | None
     trained: bool
 
+    @property
+    def roles(self) -> set[str]:
+        """What it does: those of ROLES that it has."""
+        return roles_of(self.manifest)
+
     def open(self, step: Step, stream: str = "commit", **settings: float | str) -> StreamProcessor:
         """Return a new processor of this player over `step`."""
         return open_processor(self.manifest, step, self.manifest.resolve({"stream": stream, **settings}))
+
+
+@dataclass(frozen=True, slots=True)
+class Music:
+    """What a player eats. samples: (1, n), silence where it hears none. events: in time order, none where it is given none."""
+
+    samples: Samples
+    events: tuple[Event, ...] = ()
+
+    def until(self, sample: int) -> "Music":
+        """Return its beginning."""
+        return Music(self.samples[:, :sample], tuple(event for event in self.events if event.sample < sample))
+
+    def then(self, sample: int, other: "Music") -> "Music":
+        """Return it with everything from `sample` on taken from another, which is as long."""
+        first, later = self.until(sample), tuple(event for event in other.events if event.sample >= sample)
+        return Music(np.concatenate([first.samples, other.samples[:, sample:]], axis=1), first.events + later)
+
+
+def melody(rate: int, seconds: float, seed: int = 0) -> tuple[Event, ...]:
+    """Return notes that overlap, chords, a pitch on two channels, repeated keys, bends and controllers, at ugly samples."""
+    generator, events, length = np.random.default_rng(seed), [], round(rate * seconds)
+    for start in np.sort(generator.uniform(0.03, 0.85 * seconds, max(3, round(8 * seconds)))):
+        place, chord = round(start * rate), generator.integers(1, 4)
+        for pitch in 48 + generator.permutation(40)[:chord]:
+            channel, lasts = int(generator.integers(0, 2)), int(generator.integers(1, round(0.25 * rate)))
+            on = NoteOn(place, int(pitch), int(generator.integers(1, 128)), channel)
+            events += [on, NoteOff(min(place + lasts, length - 1), int(pitch), 64, channel)]
+    for place in generator.integers(0, length, 6).tolist():
+        events += [
+            PitchBend(place, int(generator.integers(-8192, 8192)), place % 2),
+            ControlChange(place, (1, 11, 64)[place % 3], int(generator.integers(0, 128)), place % 2),
+        ]
+    return tuple(sorted(events, key=time_order))
+
+
+ROLES = ("listener", "writer", "reader", "sounder")
+"""Hears audio, gives notes, is given notes, gives audio."""
+
+
+def roles_of(manifest: Manifest) -> set[str]:
+    """Return a player's roles by its ports."""
+    taken, given = ({port.kind for port in side} for side in (manifest.inputs, manifest.outputs))
+    has = ("audio" in taken, bool(given & {*NOTE_KINDS}), bool(taken & {*NOTE_KINDS}), "audio" in given)
+    return {role for role, had in zip(ROLES, has, strict=True) if had}
 
 
 SETTLED = 20  # frames: until then a network with random weights moves far, and only once
@@ -81,8 +137,32 @@ def _decoding() -> dict[str, dict[str, dict[str, object]]]:
     return decoding
 
 
+SMALL = PerformerConfig(
+    sample_rate=16_000, n_fft=512, hop=128, voices=3, partials=24, own_partials=4, envelope_points=8, noise_points=6,
+    body_points=12, voice_channels=12, common_channels=8, bands=32, multi_bands=(2, 4), look_ahead=(0, 9), reach=256, rooms=1,
+)  # fmt: skip
+"""No size of it is the one that ships."""
+
+
+def untrained_performer(folder: Path) -> Player:
+    """Export a small performer with random weights, also where training begins at zero, whose room rings for a short time."""
+    torch.manual_seed(5)
+    network = PerformerNetwork(SMALL).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+        network.room_decay.fill_(-1.0)
+    inputs = {"voices": (SMALL.voices, len(FEATURES)), "pitches": (SMALL.voices,), "controls": (len(CONTROLS),)}
+    manners = {"violin": {"vibrato_semitones": 0.2, "vibrato_hertz": 6.0, "vibrato_delay": 0.02}}
+    path = folder / "untrained_performer.onnx"
+    export(network, performer_manifest(describe_graph("step", network, inputs), SMALL, manners, {}), path)
+    return Player(path, read_manifest(path), network, trained=False)
+
+
 KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in bundled_files()} | {
-    "untrained": ("onnx", "torch")
+    "untrained": ("onnx", "torch"),
+    "untrained_performer": ("onnx", "torch"),
 }
 """Player -> kinds of step. A trained player's checkpoint does not ship: its torch side is the untrained one's."""
 
@@ -91,7 +171,9 @@ KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in b
 def player(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, strokes: Callable[..., Samples]
 ) -> Player:
-    """Every bundled player, and a transcriber that knows nothing and talks much."""
+    """Every bundled player, a transcriber that knows nothing and talks much, and a performer that has never played."""
+    if request.param == "untrained_performer":
+        return untrained_performer(tmp_path_factory.mktemp("untrained"))
     if request.param == "untrained":
         audio = strokes(TranscriberConfig().sample_rate, 1.0)
         return untrained_transcriber(tmp_path_factory.mktemp("untrained"), audio)
@@ -103,15 +185,65 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that makes steps every player over each of its kinds of step, and no other pair.
 
     A test that asks for the `network` gets the players whose weights are at hand in torch; the exporter measured the
-    parity of the others.
+    parity of the others. One that asks for a role (`listener`, `writer`, `reader`, `sounder`) gets the players that have it.
     """
+    wanted = {*ROLES} & {*metafunc.fixturenames}
+    names = [name for name in KINDS if wanted <= _roles(name)]
     if "make_step" in metafunc.fixturenames:
-        pairs = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
+        pairs = [(name, kind) for name in names for kind in KINDS[name]]
         metafunc.parametrize(("player", "make_step"), pairs, indirect=True, scope="session")
     elif "player" in metafunc.fixturenames:
         in_torch = "network" in metafunc.fixturenames
-        names = [name for name, kinds in KINDS.items() if "torch" in kinds or not in_torch]
+        names = [name for name in names if "torch" in KINDS[name] or not in_torch]
         metafunc.parametrize("player", names, indirect=True, scope="session")
+
+
+def _roles(name: str) -> set[str]:
+    like = {"untrained": "transcriber", "untrained_performer": "performer"}.get(name, name)
+    return roles_of(read_manifest(bundled_files()[like]))
+
+
+@pytest.fixture
+def listener(player: Player) -> Player:
+    """A player that hears audio."""
+    return player
+
+
+@pytest.fixture
+def writer(player: Player) -> Player:
+    """A player that gives notes."""
+    return player
+
+
+@pytest.fixture
+def reader(player: Player) -> Player:
+    """A player that is given notes."""
+    return player
+
+
+@pytest.fixture
+def sounder(player: Player) -> Player:
+    """A player that gives audio."""
+    return player
+
+
+@pytest.fixture
+def compose(player: Player, strokes: Callable[..., Samples]) -> Callable[..., Music]:
+    """A function (seconds, seed=0, rate=None) -> what the player eats; without a rate, at the model's own.
+
+    Strokes with clicks between for one that hears, so that each has something to say; notes for one that is given notes.
+    """
+
+    def make(seconds: float, seed: int = 0, rate: int | None = None) -> Music:
+        rate = rate or player.manifest.sample_rate
+        events = melody(rate, seconds, seed) if "reader" in player.roles else ()
+        if "listener" not in player.roles:
+            return Music(np.zeros((1, round(rate * seconds)), np.float32), events)
+        clicked = strokes(rate, seconds, seed=seed)
+        clicked[0, 777::4001] = 0.95
+        return Music(clicked, events)
+
+    return make
 
 
 @pytest.fixture
