@@ -39,7 +39,7 @@ def test_what_comes_is_said_within_the_look_ahead_and_not_beyond():
     notes = np.array([[0.0, 20 * HOP, 60, 80], [25 * HOP, 40 * HOP, 67, 40]])
     by_hand, _, _ = describe(notes, 50, CONFIG, 0)
     ahead, _, _ = describe(notes, 50, CONFIG, 28)
-    changed = [*notes, [0, 0, 0, 0], [5 * HOP, 5 * HOP, 0, 0]]
+    changed = notes + np.array([[0, 0, 0, 0], [5 * HOP, 5 * HOP, 0, 0]])
     later, _, _ = describe(changed, 50, CONFIG, 0)
     assert np.array_equal(by_hand[:25], later[:25]), "by hand nothing is known before it is played"
     voice = ahead[:, 0]

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-BUNDLES = {"Backline": "effect", "BacklineInstrument": "instrument", "BacklineTranscriber": "transcriber"}
+BUNDLES = {
+    "Backline": "effect",
+    "BacklineInstrument": "instrument",
+    "BacklineTranscriber": "transcriber",
+    "BacklinePerformer": "performer",
+}
+INSTRUMENTS = ("instrument", "performer")  # which go on a MIDI track
+OWN_PARAMETERS = {
+    "transcriber": {"instrument", "look_ahead_ms", "sensitivity", "tuning_hz"},
+    "performer": {"instrument", "look_ahead_ms", "dynamics", "brightness", "vibrato", "room"},
+}
 
 
 def lv2info(plugins: Path, uri: str) -> str:
@@ -29,9 +39,11 @@ def test_lilv_finds_the_plugin_with_its_ports(plugins: Path, symbol: str) -> Non
     ports = re.findall(r"Symbol:\s+(\S+)", found)
     assert ports[-1] == "status"
     assert "lv2_latency" in ports
-    assert ("lv2_audio_in_1" in ports) == (symbol != "instrument")
+    assert ("lv2_audio_in_1" in ports) == (symbol not in INSTRUMENTS)
     assert found.count("http://lv2plug.in/ns/lv2core#freeWheeling") == 1
-    if symbol != "transcriber":
+    if symbol in OWN_PARAMETERS:
+        assert set(ports) >= OWN_PARAMETERS[symbol]
+    else:
         inputs = [port for port in ports if not port.startswith("lv2_")]
         assert inputs == ["player", *(f"slot_{number}" for number in range(1, 17)), "keep", "wait", "late", "status"]
 
@@ -92,3 +104,46 @@ def test_in_pedalboard_sound_is_as_late_as_reported_and_the_session_is_kept(
         "same": True, "reported": stream.latency + 2 * 512, "instrument": "guitar", "look_ahead_ms": "20",
         "sensitivity": 0.75, "tuning_hz": pytest.approx(442.0, abs=0.24), "transpose_semitones": 0.0,
     }  # fmt: skip
+
+
+INSTRUMENT_HOST = """
+import json, sys
+import mido
+import numpy as np
+import pedalboard
+
+plugin = pedalboard.load_plugin(sys.argv[1])
+plugin.instrument = sys.argv[2]
+notes = [mido.Message("note_on", note=69, velocity=90, time=0.5), mido.Message("note_off", note=69, time=1.0)]
+for _ in range(2):  # see above: the instrument is chosen with the first block
+    sound = plugin(notes, duration=2.0, sample_rate=48_000, num_channels=2, buffer_size=512, reset=True)
+level = np.abs(sound).max(0)
+spectrum = np.abs(np.fft.rfft(sound[0, 36_000:48_000] * np.hanning(12_000)))
+print(json.dumps({
+    "reported": plugin.reported_latency_samples,
+    "begins": int(np.argmax(level > level.max() / 100)),
+    "loudest_hz": float(spectrum[100:120].argmax() + 100) * 4,
+    "peak": float(level.max()),
+}))
+"""
+
+
+@pytest.mark.parametrize("instrument", ["violin", "flute"])
+def test_in_pedalboard_the_performer_plays_a_note_as_late_as_reported(
+    plugins: Path, start_server, instrument: str
+) -> None:
+    if find_spec("pedalboard") is None:
+        pytest.skip("pedalboard is not installed")
+    with start_server() as server:
+        words = [sys.executable, "-c", INSTRUMENT_HOST, plugins / "vst3" / "BacklinePerformer.vst3", instrument]
+        around = os.environ | {"BACKLINE_PORT": str(server.port)}
+        done = subprocess.run(words, env=around, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        stream = server.client.open_stream("performer", 48_000, {"instrument": instrument})
+        stream.close()
+    row = json.loads(done.stdout)
+    assert row["reported"] == stream.latency + 2 * 512
+    assert row["peak"] > 0.01
+    assert row["loudest_hz"] == pytest.approx(440, abs=8)
+    # pedalboard takes the latency it is told off the sound that it gives back
+    assert 24_000 - 48 <= row["begins"] <= 24_000 + 480

@@ -44,9 +44,27 @@ constexpr PlayerParameter probe_parameters[] = {
     {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, probe_mpe, 2, true},
 };
 
+constexpr const char* performer_instrument[] = {"violin", "cello", "flute"};
+constexpr const char* performer_look_ahead_ms[] = {"auto", "0", "224"};
+constexpr const char* performer_stream[] = {"commit", "live"};
+constexpr const char* performer_out_of_range[] = {"octave", "drop"};
+constexpr PlayerParameter performer_parameters[] = {
+    {"instrument", "Instrument", "", "who plays", 0.0f, 0.0f, 2.0f, performer_instrument, 3, true},
+    {"look_ahead_ms", "Look ahead", "ms", "how much of the score is known ahead; auto: 224 for commit, 0 for live", 0.0f, 0.0f, 2.0f, performer_look_ahead_ms, 3, true},
+    {"stream", "Stream", "", "commit: a clip, at its place; live: by hand, as soon as possible", 0.0f, 0.0f, 1.0f, performer_stream, 2, true},
+    {"dynamics", "Dynamics", "", "how much harder every note is played, in shares of all velocities", 0.0f, -1.0f, 1.0f, nullptr, 0, false},
+    {"brightness", "Brightness", "dB/octave", "more or less of what lies above 1 kHz", 0.0f, -12.0f, 12.0f, nullptr, 0, false},
+    {"vibrato", "Vibrato", "", "times the player's own", 1.0f, 0.0f, 4.0f, nullptr, 0, false},
+    {"room", "Room", "", "times the room of the recordings; 0 is none", 1.0f, 0.0f, 2.0f, nullptr, 0, false},
+    {"gain_db", "Gain", "dB", "level", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
+    {"transpose", "Transpose", "semitones", "moves what is played", 0.0f, -48.0f, 48.0f, nullptr, 0, false},
+    {"out_of_range", "Out of range", "", "notes the instrument has not: moved by octaves, or left out", 0.0f, 0.0f, 1.0f, performer_out_of_range, 2, true},
+};
+
 constexpr Player players[] = {
     {"transcriber", transcriber_parameters, 17},
     {"probe", probe_parameters, 6},
+    {"performer", performer_parameters, 10},
 };
 
 }  // namespace backline
