@@ -22,7 +22,7 @@ def test_training_with_data_that_is_not_there_is_refused(backline, tmp_path):
 def test_a_player_that_cannot_be_trained_is_refused(backline, data, tmp_path):
     for player in ("drummer", "probe"):
         said = backline("train", player, "--data", data, "--output", tmp_path / "run")
-        assert said.sentence == f"backline: there is no training for '{player}'; there is for: transcriber\n"
+        assert said.sentence == f"backline: there is no training for '{player}'; there is for: transcriber, performer\n"
     assert not (tmp_path / "run").exists()
 
 
@@ -51,7 +51,7 @@ def test_a_checkpoint_that_is_not_there_is_not_exported(backline, tmp_path):
 
 def test_a_player_that_cannot_be_exported_is_refused(backline, tmp_path):
     said = backline("export", "drummer", "none", "-o", tmp_path / "drummer.onnx")
-    assert said.sentence == "backline: there is no player 'drummer' to export; there are: probe, transcriber\n"
+    assert said.sentence == "backline: there is no player 'drummer' to export; there are: probe, transcriber, performer\n"
 
 
 def test_the_probe_has_no_checkpoint(backline, tmp_path):

@@ -55,7 +55,7 @@ def test_the_file_plays_the_instruments_of_its_checkpoint(write_checkpoint, tmp_
     assert [(head.look_ahead_ms, head.look_ahead) for head in manifest.heads] == [(0.0, 0), (24.0, 384)]
     assert manifest.parameter("instrument").choices == ("flute", "violin")
     assert manifest.settings["instruments"]["flute"] == {"lowest": 60, "highest": 96, **MANNERS["flute"]}
-    assert manifest.quality == {"validation violin test_piece 0": 7.5, "mel distance": 6.0}
+    assert manifest.quality == {"mel_db violin test_piece 0 ahead": 7.5, "mel distance": 6.0}
     assert [(port.kind, port.channels) for port in manifest.outputs] == [("audio", 1), ("magnitude", 0)]
     assert manifest.resolve({})["look_ahead_ms"] == 24
     assert manifest.resolve({"stream": "live"})["look_ahead_ms"] == 0
