@@ -25,12 +25,13 @@ def snippet(kind: str) -> str:
 
 @pytest.mark.parametrize("line", [line for line in snippet("commands").splitlines() if line.strip()])
 def test_every_command_of_the_readme_works(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(ROOT / "server" / "takes" / "take.ogg", tmp_path)
+    for take in (ROOT / "server" / "takes").glob("take.*"):
+        shutil.copy(take, tmp_path)
     monkeypatch.chdir(tmp_path)
     words = shlex.split(line)
     assert words[0] == "backline"
     assert main(words[1:]) == 0
-    for name in re.findall(r"\S+\.(?:mid|jsonl)\b", line):
+    for name in re.findall(r"\S+\.(?:mid|jsonl|wav|png)\b", line):
         assert (tmp_path / name).stat().st_size > 100
 
 

@@ -9,7 +9,11 @@ import json
 import sys
 from typing import Any  # Any: JSON
 
-FIRST = ("transcriber", "probe", "performer")  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
+FIRST = (
+    "transcriber",
+    "probe",
+    "performer",
+)  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
 ABBREVIATIONS = ("mpe",)
 
 

@@ -175,7 +175,12 @@ def held_bytes(stream: PhaseStream) -> int:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    st.integers(5, 9), st.integers(1, 2), st.integers(0, 3), st.integers(0, 3), st.floats(0, 0.95), st.integers(0, 99)
+    st.integers(5, 9),
+    st.integers(1, 2),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.floats(0, 0.95, allow_subnormal=False),
+    st.integers(0, 99),
 )
 def test_every_size_gives_finite_sound_and_no_more_than_it_was_given(
     power, share, look_ahead, iterations, momentum, seed

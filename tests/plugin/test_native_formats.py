@@ -145,5 +145,5 @@ def test_in_pedalboard_the_performer_plays_a_note_as_late_as_reported(
     assert row["reported"] == stream.latency + 2 * 512
     assert row["peak"] > 0.01
     assert row["loudest_hz"] == pytest.approx(440, abs=8)
-    # pedalboard takes the latency it is told off the sound that it gives back
-    assert 24_000 - 48 <= row["begins"] <= 24_000 + 480
+    # a note rises within a millisecond either side of its place
+    assert row["begins"] == pytest.approx(24_000 + row["reported"], abs=48)
