@@ -37,7 +37,8 @@ def export_transcriber(checkpoint: Path | None, path: Path, quality: Mapping[str
     """
     from safetensors import SafetensorError
 
-    from models.transcriber.network import load_network, read_card
+    from models.layers.checkpoint import read_card
+    from models.transcriber.network import load_network
 
     if checkpoint is None or not checkpoint.exists():
         raise ExportError(f"there is no checkpoint {checkpoint}; `backline train transcriber` makes one")
@@ -99,9 +100,10 @@ def export_performer(checkpoint: Path | None, path: Path, quality: Mapping[str, 
     """Write a performer with the instruments and manners of its checkpoint's card."""
     from safetensors import SafetensorError
 
+    from models.layers.checkpoint import read_card
     from models.performer.config import CONTROLS, FEATURES
     from models.performer.manifest import performer_manifest
-    from models.performer.network import load_network, read_card
+    from models.performer.network import load_network
 
     if checkpoint is None or not checkpoint.exists():
         raise ExportError(f"there is no checkpoint {checkpoint}; `backline train performer` makes one")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.checkpoint import read_card
 from models.layers.recurrence import PitchwiseRecurrence
 from models.performer.config import CONTROLS, FEATURES, INSTRUMENTS, PerformerConfig
 from models.performer.curves import hann_lobe, hats, place_of, read
@@ -25,7 +26,7 @@ from models.performer.texture import MultiBandBlock
 LOBE = 4  # bins either side of a partial
 FLOOR = 1e-10  # of power, -100 dB
 DECIBEL = math.log(10) / 10
-_HELD, _NEW, _ENDED, _AGE, _RELEASED = (FEATURES.index(n) for n in ("held", "new", "ended", "age", "released"))
+_AGE = FEATURES.index("age")
 ON_OFF = tuple(
     FEATURES.index(n) for n in ("new", "new_place", "ended", "age_fast", "slur", "interval", "velocity_step")
 )
@@ -260,11 +261,3 @@ def load_network(checkpoint: Path) -> PerformerNetwork:
     network = PerformerNetwork(PerformerConfig.from_json(json.loads(read_card(checkpoint)["config"])))
     network.load_state_dict(load_file(checkpoint))
     return network.eval()
-
-
-def read_card(checkpoint: Path) -> dict[str, str]:
-    """Return what is written in a checkpoint beside its weights, each as JSON."""
-    from safetensors import safe_open
-
-    with safe_open(checkpoint, "pt") as stored:
-        return dict(stored.metadata() or {})

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.layers.checkpoint import read_run, write_run, write_tensors
 from models.performer.alignment import refine_onsets
-from models.performer.checkpoint import resume, save
 from models.performer.config import INSTRUMENTS, PerformerConfig
 from models.performer.material import SAMPLE_RATE, Excerpt, load_excerpts
-from models.performer.measures import MelLevels, recorded_power
+from models.performer.measures import FLOOR_DB, MelLevels, recorded_power
 from models.performer.network import PerformerNetwork
 from models.performer.sources import prepare
 from models.performer.takes import Take, controls_of, loudnesses, segment, shares_of, takes_of
@@ -30,6 +30,7 @@ from models.performer.vibrato import measure_vibrato
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT, RESUME = "performer.safetensors", "resume.safetensors"
 WARM_UP, FRAMES, BATCH = 60, 400, 4  # frames that only fill the state, frames of a segment, segments a step
 RATE, WARMUP_STEPS, AVERAGING, GRADIENT_LIMIT = 2e-3, 100, 0.995, 1.0
 VALIDATION_SECONDS = 60.0
@@ -94,7 +95,7 @@ def validate(network: PerformerNetwork, takes: Sequence[Take], levels: MelLevels
         given = [torch.from_numpy(v)[None] for v in (features, pitches, controls_of(take.instrument, frames))]
         floor = torch.tensor(take.floor).view(1, 1, 1)
         said, heard = levels(network.power(*given), floor)[0][0], levels(recorded, floor)[0][0]
-        least = heard.max() - 60
+        least = heard.max() - FLOOR_DB
         loud = recorded[0].sum(-1)
         difference = (said.clamp(min=least) - heard.clamp(min=least))[10 * torch.log10(loud / loud.max()) > -50]
         distances.append(float((difference - difference.mean(0)).square().mean().sqrt()))
@@ -123,7 +124,8 @@ def learn(
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.02, betas=(0.9, 0.98))
     levels = MelLevels(config)
     output.mkdir(parents=True, exist_ok=True)
-    step, elapsed = resume(output, network, averaged, optimizer)
+    card = read_run(output / RESUME, network, averaged, optimizer) or {"step": "0", "elapsed": "0"}
+    step, elapsed = int(card["step"]), float(card["elapsed"])
     players = {name: [e for e in excerpts if e.instrument == name] for name in INSTRUMENTS}
     manners = {name: measure_vibrato(some) for name, some in players.items() if some}
     takes = [take for e, loud in zip(excerpts, loudnesses(excerpts), strict=True) for take in takes_of(e, config, loud)]
@@ -186,6 +188,9 @@ def learn(
             with (output / "curve.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
             logger.info("%s", row)
-            save(output, network, averaged, optimizer, step, elapsed, figures, manners)
+            said = {"config": network.config.to_json(), "figures": figures, "manners": manners, "step": step}
+            card = {name: json.dumps(value) for name, value in said.items()} | {"minutes": f"{elapsed / 60:.1f}"}
+            write_tensors(output / CHECKPOINT, averaged.state_dict(), card)
+            write_run(output / RESUME, network, averaged, optimizer, {"step": str(step), "elapsed": str(elapsed)})
             next_validation = elapsed + 60 * validate_every_minutes
-    return output / "performer.safetensors"
+    return output / CHECKPOINT

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.checkpoint import read_card
 from models.layers.convolution import CausalConvolution, DelayTaps
 from models.layers.mixing import IntervalMixing
 from models.layers.recurrence import PitchwiseRecurrence
@@ -211,11 +212,3 @@ def load_network(checkpoint: Path) -> TranscriberNetwork:
     network = TranscriberNetwork(TranscriberConfig.from_json(json.loads(read_card(checkpoint)["config"])))
     network.load_state_dict(load_file(checkpoint))
     return network.eval()
-
-
-def read_card(checkpoint: Path) -> dict[str, str]:
-    """Return what is written in a checkpoint beside its weights: config, thresholds, figures, each as JSON."""
-    from safetensors import safe_open
-
-    with safe_open(checkpoint, "pt") as stored:
-        return dict(stored.metadata() or {})

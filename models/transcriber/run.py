@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.layers.checkpoint import read_run, write_run, write_tensors
 from models.transcriber.material import TrainingError
 from models.transcriber.network import BEND_REACH, SHIFT_REACH, TranscriberNetwork
 from models.transcriber.processes import ALONE, Processes
@@ -139,45 +140,17 @@ class Run:
 
     def save(self) -> None:
         """Write what is needed to continue."""
-        names = [name for name, _ in self.network.named_parameters()]
-        state = {f"network/{name}": value for name, value in self.network.state_dict().items()}
-        state |= {f"averaged/{name}": value for name, value in self.averaged.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer/{names[index]}/{key}": value for key, value in moments.items()}
         card = {"step": str(self.step), "elapsed": str(self.elapsed), "best": str(self.best)}
-        write_tensors(self.output / f"{self.prefix}resume.safetensors", state, card)
+        write_run(self._unfinished, self.network, self.averaged, self.optimizer, card)
 
     def resume(self) -> bool:
         """Continue from the output folder; return whether it holds a run."""
-        from safetensors import safe_open
-
-        path = self.output / f"{self.prefix}resume.safetensors"
-        if not path.exists():
+        card = read_run(self._unfinished, self.network, self.averaged, self.optimizer)
+        if card is None:
             return False
-        with safe_open(path, "pt") as stored:
-            card = stored.metadata()
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
         self.step, self.elapsed, self.best = int(card["step"]), float(card["elapsed"]), float(card["best"])
-        self.network.load_state_dict(_part(tensors, "network/"))
-        self.averaged.load_state_dict(_part(tensors, "averaged/"))
-        moments = _part(tensors, "optimizer/")
-        state = {
-            index: {key: moments[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            for index, (name, _) in enumerate(self.network.named_parameters())
-            if f"{name}/step" in moments
-        }
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
         return True
 
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], card: dict[str, str]) -> None:
-    """Write under another name first, so that a file is whole or missing."""
-    from safetensors.torch import save_file
-
-    partial = path.with_name(f".{path.name}")
-    save_file({name: value.cpu().contiguous().clone() for name, value in tensors.items()}, partial, card)
-    partial.rename(path)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    @property
+    def _unfinished(self) -> Path:
+        return self.output / f"{self.prefix}resume.safetensors"

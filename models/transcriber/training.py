@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.layers.checkpoint import read_card, write_tensors
 from models.transcriber.calibration import calibrate_groups
 from models.transcriber.config import TranscriberConfig
 from models.transcriber.curve import add_row
 from models.transcriber.material import SEGMENT_FRAMES, TrainingError, folders_of, prepare_renders, segments, spread
-from models.transcriber.network import TranscriberNetwork, load_network, read_card
+from models.transcriber.network import TranscriberNetwork, load_network
 from models.transcriber.plans import VALIDATION_RENDERS
 from models.transcriber.processes import joined
-from models.transcriber.run import Run, write_tensors
+from models.transcriber.run import Run
 from models.transcriber.targets import Score, stack_heads
 from models.transcriber.validation import Excerpt, hear, load_excerpts, validate
 

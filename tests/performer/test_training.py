@@ -14,10 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.layers.checkpoint import read_card
 from models.performer import training
 from models.performer.config import CONTROLS, FEATURES, PerformerConfig
 from models.performer.material import Excerpt
-from models.performer.network import load_network, read_card
+from models.performer.network import load_network
 from models.performer.takes import Take, controls_of, loudness, segment, shares_of, takes_of
 from models.performer.training import learn
 

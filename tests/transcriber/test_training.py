@@ -18,14 +18,15 @@ from torch import Tensor
 from exporters.onnx_export import ExportError
 from exporters.players import export_transcriber
 from models.events import NoteOff, NoteOn
+from models.layers.checkpoint import read_card, write_tensors
 from models.model_file import read_manifest
 from models.registry import open_processor
 from models.sound.renders import Render, store_render
 from models.transcriber import material, training
 from models.transcriber.config import PITCHES, TranscriberConfig
 from models.transcriber.material import TrainingError, folders_of
-from models.transcriber.network import OUTPUTS, TranscriberNetwork, load_network, read_card
-from models.transcriber.run import Losses, Run, write_tensors
+from models.transcriber.network import OUTPUTS, TranscriberNetwork, load_network
+from models.transcriber.run import Losses, Run
 from models.transcriber.targets import Score, stack_heads
 from models.transcriber.validation import Excerpt
 from server.live_stream import LiveStream

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.layers.checkpoint import read_tensors, write_tensors
 from models.performer.published.config import PITCHES, RELEASED_KERNELS, PublishedConfig
 from models.performer.published.corrections import Corrections
 
@@ -113,23 +114,14 @@ class MultiBandBlock(nn.Module):
 
 def save_network(network: PublishedNetwork, path: Path, card: dict[str, str]) -> None:
     """Write weights and `card` (texts) as safetensors, whole or not at all."""
-    from safetensors.torch import save_file
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
     sizes = {"config": json.dumps(network.config.to_json()), "corrections": json.dumps(network.corrections.to_json())}
-    weights = {name: value.contiguous().clone() for name, value in network.state_dict().items()}
-    save_file(weights, partial, card | sizes)
-    partial.rename(path)
+    write_tensors(path, network.state_dict(), card | sizes)
 
 
 def load_network(path: Path) -> tuple[PublishedNetwork, dict[str, str]]:
     """Return the network of a checkpoint, ready to be used, and its card."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as stored:
-        card = stored.metadata()
-        weights = {name: stored.get_tensor(name) for name in stored.keys()}
+    weights, card = read_tensors(path)
     config = PublishedConfig.from_json(json.loads(card["config"]))
     network = PublishedNetwork(config, Corrections(**json.loads(card["corrections"])))
     network.load_state_dict(weights)

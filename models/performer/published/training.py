@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.layers.checkpoint import read_tensors, write_tensors
 from models.performer.material import Excerpt
 from models.performer.published.config import EXTRA_SMALL, PublishedConfig
 from models.performer.published.corrections import Corrections
@@ -48,17 +49,14 @@ class Run:
         path = self.output / RESUME
         if not path.exists():
             return False
-        from safetensors import safe_open
-
         network, card = load_network(path)
         if (network.config, network.corrections) != (self.network.config, self.network.corrections):
             raise ValueError(f"{path} was trained with {network.corrections}, {network.config}; give another folder")
         self.network.load_state_dict(network.state_dict())
-        with safe_open(path.with_suffix(".moments.safetensors"), "pt") as stored:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name in stored.keys():
-                place, part = name.split("/")
-                moments.setdefault(int(place), {})[part] = stored.get_tensor(name)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in read_tensors(path.with_suffix(".moments.safetensors"))[0].items():
+            place, part = name.split("/")
+            moments.setdefault(int(place), {})[part] = value
         state = self.optimizer.state_dict()
         self.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
         self.plateau.load_state_dict(json.loads(card["plateau"]))
@@ -70,14 +68,10 @@ class Run:
 
     def store(self) -> None:
         """Write everything that `resume` needs; the moments first, so that weights are never newer."""
-        from safetensors.torch import save_file
-
         path = self.output / RESUME
-        moments = path.with_suffix(".moments.safetensors")
-        partial = moments.with_name(f".{moments.name}")
         state = self.optimizer.state_dict()["state"]
-        save_file({f"{place}/{k}": v for place, part in state.items() for k, v in part.items()}, partial)
-        partial.rename(moments)
+        moments = {f"{place}/{k}": v for place, part in state.items() for k, v in part.items()}
+        write_tensors(path.with_suffix(".moments.safetensors"), moments)
         plateau = {k: v for k, v in self.plateau.state_dict().items() if isinstance(v, int | float | str | list)}
         save_network(self.network, path, self.card() | {"plateau": json.dumps(plateau)})
 
