@@ -1,16 +1,20 @@
-"""The listening page as a folder: a phrase played by everybody, and the page over all phrases. Called by `listening`."""
+"""The listening page as a folder: a phrase played by everybody, and the page over all phrases.
+
+Called by `listening` and `drummer_ratings`.
+"""
 
 import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any  # the page's data is JSON
 
 from benchmarks.listening_phrases import SPECTRUM_HZ, Phrase, equally_loud, spectrum, write_pictures
 from benchmarks.performer_programs import Player
+from models.block import Samples
 from server.audio.file import read_audio, write_audio
 from server.errors import BacklineError
 from server.files import write_text_whole
@@ -30,6 +34,33 @@ class Version:
     player: Player | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked of every version. asks: (name, title, question) each. most: points, from 1."""
+
+    title: str
+    asks: tuple[tuple[str, str, str], ...]
+    most: int
+    worst: str = "bad"
+    best: str = "excellent"
+
+
+OF_PLAYERS = Questions(
+    "Who plays best?",
+    (
+        ("timbre", "Timbre", "Does it sound like the real instrument?"),
+        ("naturalness", "Naturalness", "Does a person play, or a machine?"),
+        ("quality", "Quality", "How good is the sound itself?"),
+        ("emotion", "Emotion", "Does the playing express anything?"),
+        ("overall", "Overall", "All in all?"),
+    ),
+    5,
+)
+"""What PerformanceNet's listeners were asked."""
+Heard = tuple[Version, tuple[Samples, int]]
+"""Who plays, and what: (1, samples) and their rate in Hz."""
+
+
 def play(phrase: Phrase, who: Sequence[Version], media: Path, say: Say) -> dict[str, Any]:
     """Render a phrase by everybody; return what the page is told of it. File names do not tell who plays."""
     heard = [(Version("Recording", "recording"), phrase.recording)] if phrase.recording is not None else []
@@ -43,7 +74,12 @@ def play(phrase: Phrase, who: Sequence[Version], media: Path, say: Say) -> dict[
             say(f"{version.name} is not heard in {phrase.title}: {error}.")
         finally:
             rendering.unlink(missing_ok=True)
-    sounds = equally_loud([sound for _, sound in heard], phrase.seconds)
+    return lay_out(phrase.title, phrase.seconds, heard, media)
+
+
+def lay_out(title: str, seconds: float, heard: Sequence[Heard], media: Path) -> dict[str, Any]:
+    """Write the sounds and pictures of a phrase; return what the page is told of it."""
+    sounds = equally_loud([sound for _, sound in heard], seconds)
     stems = [hashlib.sha256(samples.tobytes()).hexdigest()[:12] for samples, _ in sounds]
     for stem, (samples, rate) in zip(stems, sounds, strict=True):
         write_audio(media / f"{stem}.flac", samples, rate)
@@ -53,10 +89,12 @@ def play(phrase: Phrase, who: Sequence[Version], media: Path, say: Say) -> dict[
         {"name": version.name, "kind": version.kind, "audio": f"media/{stem}.flac", "picture": f"media/{stem}.png"}
         for stem, (version, _) in zip(stems, heard, strict=True)
     ]
-    return {"title": phrase.title, "seconds": round(phrase.seconds, 3), "versions": rows}
+    return {"title": title, "seconds": round(seconds, 3), "versions": rows}
 
 
-def write_page(output: Path, told: Sequence[dict[str, Any]], left_out: Sequence[str]) -> None:
+def write_page(
+    output: Path, told: Sequence[dict[str, Any]], left_out: Sequence[str], questions: Questions = OF_PLAYERS
+) -> None:
     """Write the page over what is told. What an earlier page played goes; ratings stay. Raises BacklineError."""
     used = {Path(row[kind]).name for phrase in told for row in phrase["versions"] for kind in ("audio", "picture")}
     for path in (output / "media").iterdir():
@@ -64,6 +102,7 @@ def write_page(output: Path, told: Sequence[dict[str, Any]], left_out: Sequence[
             path.unlink()
     number = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     data = {"page": number, "spectrum_hz": SPECTRUM_HZ, "left_out": left_out, "phrases": told}
+    data |= {"questions": asdict(questions)}
     for path in (
         *PARTS.iterdir(),
         *(Path(str(files("server.page") / "files" / name)) for name in ("style.css", "icon.svg")),

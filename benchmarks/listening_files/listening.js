@@ -1,6 +1,5 @@
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const ratings = new Ratings(data);
 const it = (id) => document.getElementById(id);
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
@@ -27,8 +26,10 @@ function show(section) {
 function begin() {
   show("begin");
   const most = Math.max(...data.phrases.map((phrase) => phrase.versions.length));
+  it("begin-title").textContent = data.questions.title;
   it("about").textContent = `${count(data.phrases.length, "phrase")}, each played by ${count(most, "player")} in an order of chance: `
-    + "you do not know who is who until the end. Give each version 1 (bad) to 5 (excellent) points on five questions:";
+    + `you do not know who is who until the end. Give each version 1 (${data.questions.worst}) to ${MOST} (${data.questions.best}) `
+    + `points on ${count(QUESTIONS.length, "question")}:`;
   it("questions").replaceChildren(...QUESTIONS.flatMap(([, title, asks]) => [make("dt", {}, title), make("dd", {}, asks)]));
   document.querySelector("[data-do=start]").textContent = ratings.state.started ? "Go on" : "Start";
 }
@@ -72,6 +73,8 @@ function test() {
   const line = seekable(make("div", { className: "line", title: "Click to go to a place" }, make("i")), player);
   const asked = QUESTIONS.map(([, title, asks]) => make("div", { className: "ask" }, make("b", {}, title), make("span", {}, asks)));
   const head = [make("div", { className: "corner" }, line), ...asked];
+  it("sheet").style.setProperty("--asked", QUESTIONS.length);
+  it("sheet").classList.toggle("stacked", MOST > 5);
   it("sheet").replaceChildren(...head, ...order.flatMap((version, place) => row(player, number, version, letter(place))));
   document.querySelector("[data-do=back]").disabled = number === 0;
   document.querySelector("[data-do=next]").textContent = number + 1 < data.phrases.length ? "Next phrase" : "Finish and see who was who";
@@ -86,7 +89,7 @@ function row(player, number, version, name) {
   return [play, ...QUESTIONS.map(([question, title]) => {
     const group = make("div", { className: "points", aria: { role: "radiogroup", label: `${name}, ${title}` } });
     group.append(make("span", { className: "asked" }, title));
-    for (let value = 1; value <= 5; value++) {
+    for (let value = 1; value <= MOST; value++) {
       const checked = ratings.given(number, version, question) === value;
       const input = make("input", { type: "radio", name: `${name}-${question}`, value, checked });
       input.onchange = () => { ratings.give(number, version, question, value); lacking(); };
@@ -122,7 +125,7 @@ function table(title, rows) {
     ...QUESTIONS.map(([question]) => {
       const mean = one.means[question];
       const cell = make("td", { className: mean === best[question] ? "best" : "" }, make("span", {}, mean.toFixed(1)));
-      cell.style.setProperty("--share", (mean - 1) / 4);
+      cell.style.setProperty("--share", (mean - 1) / (MOST - 1));
       return cell;
     })))));
 }

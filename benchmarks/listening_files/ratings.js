@@ -1,14 +1,10 @@
 "use strict";
 
-// What a listener has given, kept in the browser until it is begun anew, saved by the server or downloaded.
-const QUESTIONS = [
-  ["timbre", "Timbre", "Does it sound like the real instrument?"],
-  ["naturalness", "Naturalness", "Does a person play, or a machine?"],
-  ["quality", "Quality", "How good is the sound itself?"],
-  ["emotion", "Emotion", "Does the playing express anything?"],
-  ["overall", "Overall", "All in all?"],
-];
+const data = JSON.parse(document.getElementById("data").textContent);
+const QUESTIONS = data.questions.asks; // [name, title, question] each
+const MOST = data.questions.most; // points, from 1
 
+// What a listener has given, kept in the browser until it is begun anew, saved by the server or downloaded.
 class Ratings {
   constructor(data) {
     this.data = data;

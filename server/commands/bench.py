@@ -25,6 +25,9 @@ ORDER = (
 )
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
+    "drummer_full_size",
+    "drummer_ratings",
+    "drummer_table",
     "instrument_groups",
     "listening",
     "performer_response",

@@ -1,0 +1,148 @@
+"""Plans drums beat by beat: asks the network how likely each hit is, and decides what is played, when and how hard.
+
+The planner knows beats, not samples: whoever calls it says which beat comes and what has been heard by then. Equal calls with an
+equal seed give equal drums. It holds a stream's state; one owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.drummer.config import SIXTEENTHS
+from models.drummer.hearing import BassLine, heard_for
+from models.drummer.kit import CRASH, KICK, SNARE, TIME, TOM
+from models.drummer.planning import sure_hits, three_of
+from models.step import Step, Tensors
+
+NOTES = {KICK: 36, SNARE: 38, TIME: 42, TOM: 47, CRASH: 49}
+RIDE, HIGH_TOM, LOW_TOM = 51, 50, 45
+RARE = {TOM: 0.5, CRASH: 0.5}  # chance from which these are played; they do not compete with the groove
+STYLE_SHARE = 0.6  # of a chosen style in what is played
+RIDE_FROM = 0.8  # intensity at which time is kept on the ride
+PHRASE_BARS = 4  # a fill may end every so many bars
+VELOCITY_SPREAD = 0.05  # of full velocity, at humanise 1, beside what was learned
+LATE_SPREAD = 0.05  # sixteenths, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the player of the drummer asks for.
+
+    style: `auto`, or a name the model knows. density: times as many hits as it would play. swing: place of every second eighth, in
+    percent of a beat: 50 is even, 66.7 a triplet's feel. humanise: 0 plays exactly on the grid, 1 as the drummers it learned from.
+    fills: how many of the phrases end with one, 0..1. intensity: 0..1, 0.5 as learned. kick_with_bass: 0 as learned, 1 a
+    kick wherever the bass is expected. seed: of what is left to chance.
+    """
+
+    style: str = "auto"
+    density: float = 1.0
+    swing: float = 50.0
+    humanise: float = 0.5
+    fills: float = 0.25
+    intensity: float = 0.5
+    kick_with_bass: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A drum is struck. place: beats. note: General MIDI. velocity: 1..127."""
+
+    place: float
+    note: int
+    velocity: int
+
+
+class Planner:
+    """The drums of one stream."""
+
+    def __init__(self, step: Step, styles: Mapping[str, np.ndarray] | None = None) -> None:
+        self._step, self._styles = step, styles or {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Know nothing of the song again."""
+        self._state: Tensors = self._step.initial_state()
+        self._recent: list[np.ndarray] = []
+        self._crash_due = False
+
+    def plan(
+        self, line: BassLine, beat: int, place: int, bar: int, tempo_bpm: float, known: int, settings: Settings
+    ) -> list[Hit]:
+        """Return the hits of `beat`, which is number `place` (from 0) of a bar of `bar` beats, in the order of their places.
+
+        Call once for every beat, in order. known: sixteenths of the beat before that have been heard.
+        """
+        outputs, state = self._step(heard_for(line, beat, place, bar, tempo_bpm, known), self._state)
+        self._state = {name: values.copy() for name, values in state.items()}
+        chance = self._wished(outputs["chance"][0].copy(), place, bar, settings)
+        three = three_of(chance)
+        self._recent = [*self._recent[-(bar - 1) :], three] if bar > 1 else [three]
+        least = sure_hits(np.stack(self._recent), settings.density)
+        struck = np.zeros(chance.shape, bool)
+        struck[:, [KICK, SNARE, TIME]] = three >= least
+        for part, often in RARE.items():
+            struck[:, part] = chance[:, part] * settings.density >= often
+        struck[:, TIME] &= ~struck[:, CRASH]
+        rng = np.random.default_rng([settings.seed, beat])
+        velocity = outputs["velocity"][0].copy()
+        self._fill(struck, velocity, beat, place, bar, settings)
+        return self._hits(struck, velocity, outputs["late"][0], beat, settings, rng)
+
+    def _wished(self, chance: np.ndarray, place: int, bar: int, settings: Settings) -> np.ndarray:
+        pattern = self._styles.get(settings.style)
+        if pattern is not None and bar == len(pattern):
+            chance += STYLE_SHARE * (pattern[place] - chance)
+        if settings.kick_with_bass:
+            memories = self._state["memory"][0]
+            began = memories[len(memories) // 2, place, :SIXTEENTHS]
+            chance[:, KICK] += settings.kick_with_bass * (began - chance[:, KICK])
+        return chance
+
+    def _fill(
+        self, struck: np.ndarray, velocity: np.ndarray, beat: int, place: int, bar: int, settings: Settings
+    ) -> None:
+        """Play the last beat of some phrases as a fill, and a crash with the kick after it."""
+        if self._crash_due and place == 0:
+            struck[0, [KICK, CRASH]], struck[0, TIME] = True, False
+            velocity[0, CRASH] = max(velocity[0, CRASH], 0.8)
+        self._crash_due = False
+        number = beat // bar
+        if place != bar - 1 or number % PHRASE_BARS != PHRASE_BARS - 1:
+            return
+        rng = np.random.default_rng([settings.seed, 7, number])
+        if rng.random() >= settings.fills:
+            return
+        struck[:, TIME] = False
+        toms = rng.random(SIXTEENTHS) < 0.6
+        struck[:, TOM], struck[:, SNARE] = toms, ~toms
+        velocity[:, [SNARE, TOM]] = (0.55 + 0.1 * np.arange(SIXTEENTHS))[:, None]
+        self._crash_due = True
+
+    def _hits(
+        self, struck: np.ndarray, velocity: np.ndarray, late: np.ndarray, beat: int, settings: Settings,
+        rng: np.random.Generator,
+    ) -> list[Hit]:  # fmt: skip
+        out = []
+        noise = rng.normal(0, 1, (2, *struck.shape))
+        for sixteenth, part in np.argwhere(struck):
+            learned = late[sixteenth, part] + LATE_SPREAD * noise[0, sixteenth, part]
+            place = beat + swung(sixteenth / SIXTEENTHS, settings.swing) + settings.humanise * learned / SIXTEENTHS
+            hard = velocity[sixteenth, part] + settings.humanise * VELOCITY_SPREAD * noise[1, sixteenth, part]
+            hard *= 0.6 + 0.8 * settings.intensity
+            note = NOTES[part]
+            if part == TIME and settings.intensity >= RIDE_FROM:
+                note = RIDE
+            if part == TOM:
+                note = (HIGH_TOM, HIGH_TOM, NOTES[TOM], LOW_TOM)[sixteenth]
+            out.append(Hit(float(place), note, int(np.clip(round(127 * hard), 1, 127))))
+        return sorted(out, key=lambda hit: (hit.place, hit.note))
+
+
+def swung(place: float, swing: float) -> float:
+    """Return where a place in a beat, 0..1, lies when its middle is moved to `swing` percent; the rest follows in proportion."""
+    middle = swing / 100
+    return place * 2 * middle if place < 0.5 else middle + (place - 0.5) * 2 * (1 - middle)
