@@ -49,6 +49,9 @@ comes back from there, to the address the blocks came from. The data port stays 
   player hears each of its events earlier by the latency and by what the client's own path adds, so that it sounds on its place.
   Beats follow the host's transport, which may start, stop, locate and loop; what is told, started or located to within the
   latency comes as soon as it may. Whoever compensates for the stream's latency as well leaves the clip's notes to it.
+* A model may work in several directions (a sound to notes, notes to a sound): `direction` is a setting of the stream, else it is
+  the model's default. `/backline/models` tells under `directions` what each takes and gives, its heads and its parameters; beside it
+  stand those of the default one. A stream has the ports and parameters of its direction and no others, and keeps it.
 * A stream whose player gives audio and no notes declares its latency in `stream=live` too: the one of the head that is chosen then.
 * A player that has a `magnitude` port shows its spectrogram to whoever asks the data port, be it another program than the one
   that sends the blocks: `/backline/magnitude` with the frames a second that are wanted. `/backline/status` tells streams and their ports.

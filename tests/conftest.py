@@ -22,12 +22,13 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from torch import nn
 
-from exporters.onnx_export import describe_graph, export
+from exporters.onnx_export import describe_graph, export, export_parts
 from models.block import Samples
 from models.events import Event
-from models.manifest import Port
+from models.manifest import Parameter, Port
 from models.probe.manifest import probe_manifest
 from models.probe.network import HOP, TAIL, ProbeNetwork
+from models.probe.processor import PEAK_REACH
 from models.step import Tensors
 from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 from models.transcriber.manifest import transcriber_manifest
@@ -207,6 +208,39 @@ def chime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inputs=(Port("notes", "notes"),), outputs=(Port("audio", "audio", 1, "full scale"), Port("spectrum", "magnitude")),
     )  # fmt: skip
     export(network, manifest, folder / "chime.onnx")
+    return folder
+
+
+class Mirror(nn.Module):
+    """What it hears is what it plays, as late as the probe."""
+
+    def initial_state(self, batch):
+        return {"heard": torch.zeros(batch, TAIL + PEAK_REACH)}
+
+    def step(self, audio, pulses, state):
+        heard = torch.cat([state["heard"], audio + pulses], dim=1)
+        return {"heard": heard[:, :HOP], "played": heard[:, :HOP]}, {"heard": heard[:, HOP:]}
+
+
+@pytest.fixture(scope="session")
+def mirror_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `mirror`, a folder of three graphs, one a direction: impulses to notes, notes to impulses, audio to audio."""
+    folder, networks = (
+        tmp_path_factory.mktemp("mirror"),
+        {"listen": ProbeNetwork(), "play": ProbeNetwork(), "through": Mirror()},
+    )
+    graphs = [
+        replace(describe_graph(name, network, {"audio": (HOP,), "pulses": (HOP,)}), directions=(name,))
+        for name, network in networks.items()
+    ]
+    manifest = probe_manifest(graphs[0], HOP, TAIL)
+    audio, notes = Port("audio", "audio", 1, "full scale"), Port("notes", "notes")
+    export_parts(networks, replace(
+        manifest, name="mirror", title="Impulses and notes, both ways", graphs=tuple(graphs),
+        inputs=(replace(audio, directions=("listen", "through")), replace(notes, directions=("play",))),
+        outputs=(replace(notes, directions=("listen",)), replace(audio, directions=("play", "through"))),
+        parameters=(*manifest.parameters, Parameter("direction", "listen", choices=tuple(networks), fixed=True)),
+    ), folder / "mirror")  # fmt: skip
     return folder
 
 

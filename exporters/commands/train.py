@@ -11,7 +11,11 @@ from typing import Any
 
 from exporters.commands.refusal import refuse
 
-TRAINABLE = {"transcriber": ("piano", "general", "published"), "performer": ("live", "published")}
+TRAINABLE = {
+    "transcriber": ("piano", "general", "published"),
+    "performer": ("live", "published"),
+    "translator": ("live",),
+}
 """Player -> its networks, the usual one first."""
 
 
@@ -31,7 +35,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         choices=sorted({name for names in TRAINABLE.values() for name in names}),
-        help="transcriber: piano (default), or general, all instruments; performer: live (default); published: as its paper has it",
+        help="transcriber: piano (default), or general, all instruments; performer, translator: live (default); "
+        "published: as its paper has it",
     )
     parser.add_argument(
         "--from", type=Path, dest="start_from", metavar="CHECKPOINT", help="begin with the weights of this checkpoint"
@@ -57,7 +62,8 @@ def main(arguments: argparse.Namespace) -> int:
     if not arguments.data.is_dir():
         return refuse(f"there is no folder {arguments.data}")
     first, alone = os.environ.get("RANK", "0") == "0", os.environ.get("WORLD_SIZE", "1") == "1"
-    if arguments.network in ("published", "live") and (arguments.start_from or not alone):
+    begun = arguments.start_from and arguments.model != "translator"
+    if arguments.network in ("published", "live") and (begun or not alone):
         return refuse(f"the {arguments.network} network is trained in one process and from the start")
     if arguments.network == "published" and (arguments.output / "resume.safetensors").exists():
         return refuse(f"{arguments.output} holds another network's run; the published one wants a folder of its own")
@@ -77,6 +83,10 @@ def _train(arguments: argparse.Namespace) -> Path:
     common = {"minutes": arguments.minutes, "seed": arguments.seed}
     if arguments.model == "performer":
         return _train_performer(arguments, common)
+    if arguments.model == "translator":
+        from models.translator.training import train as train_translator
+
+        return train_translator(arguments.data, arguments.output, **common, start_from=arguments.start_from)
     if arguments.network == "published":
         from models.transcriber.published.experiment import train_published
 
@@ -114,4 +124,5 @@ def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:
         return ""
     if arguments.network == "general":
         return f"; `backline export` takes it along with a {checkpoint.with_name('transcriber.safetensors')}"
-    return f"; `backline export {arguments.model} {checkpoint} -o {arguments.model}.onnx` makes a model of it"
+    ending = "zip" if arguments.model == "translator" else "onnx"  # it has several graphs
+    return f"; `backline export {arguments.model} {checkpoint} -o {arguments.model}.{ending}` makes a model of it"

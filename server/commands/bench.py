@@ -37,6 +37,9 @@ ON_REQUEST = (
     "step_time_gpu",
     "transcription_curve",
     "transcription_trials",
+    "translator_figures",
+    "translator_round_trip",
+    "translator_table",
 )
 MOST_SECONDS = 3600
 MARK = Path("benchmarks", "record.py")

@@ -31,7 +31,7 @@ def find_parameter(manifest: Manifest, name: str) -> Parameter:
 
 def current_values(manifest: Manifest, settings: Mapping[str, str | float]) -> dict[str, float | str]:
     """Return all parameters of a stream that was opened, and changed since, with `settings`; `pace` and the like are none."""
-    known = {parameter.name for parameter in manifest.stream_parameters}
+    known = {parameter.name for parameter in manifest.facing(settings).stream_parameters}
     return manifest.resolve({name: value for name, value in settings.items() if name in known})
 
 

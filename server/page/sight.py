@@ -22,6 +22,7 @@ class Sight:
 
     def __init__(self, stream: OpenStream, service: ModelService) -> None:
         self.stream, self._service = stream, service
+        self._manifest = service.model.manifest.facing(stream.settings)
         self.status: dict[str, Any] = {}
         self.asked = 0  # how many times `status` was answered
         self._found: tuple[SharedPage, Slot] | None = None
@@ -34,8 +35,8 @@ class Sight:
 
     @property
     def manifest(self) -> Manifest:
-        """The model's."""
-        return self._service.model.manifest
+        """What the model is in the stream's direction."""
+        return self._manifest
 
     @property
     def engine(self) -> SharedPage | None:

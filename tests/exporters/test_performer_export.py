@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from exporters.onnx_export import ExportError
+from exporters.errors import ExportError
 from exporters.parity import check_parity
 from exporters.players import export_performer
 from models.block import Block
@@ -63,7 +63,7 @@ def test_the_file_plays_the_instruments_of_its_checkpoint(write_checkpoint, tmp_
     for batch in (1, 5):
         assert check_parity(network, path, manifest.graphs[0], hops=5, batch=batch) < 1e-3
     step = OnnxStep(open_session(path), manifest.graphs[0])
-    processor = open_processor(manifest, step, manifest.resolve({"instrument": "flute", "stream": "live"}))
+    processor = open_processor(manifest, {"step": step}, manifest.resolve({"instrument": "flute", "stream": "live"}))
     events = (NoteOn(5, 72, 90), NoteOn(6, 76, 90), NoteOn(7, 79, 90))  # one more than it has voices
     given = [
         processor.process(Block(n * 128, np.zeros((0, 128), np.float32), events if n == 0 else ())) for n in range(9)

@@ -17,8 +17,8 @@ from models.manifest import (
     Parameter,
     Port,
     TensorSpec,
-    parse_manifest,
 )
+from models.manifest_reading import parse_manifest
 
 GOOD = Manifest(
     name="echo",

@@ -4,7 +4,7 @@ import pytest
 
 from models.events import ControlChange, NoteOff, NoteOn
 from models.performer.config import PerformerConfig
-from models.performer.keys import Keys
+from models.keys import Keys
 from models.performer.score import Voices
 
 

@@ -53,7 +53,7 @@ def opened(manifest: Manifest, step: CountedStep) -> Callable[..., PerformerProc
 
     def make(**settings: str | float) -> PerformerProcessor:
         return PerformerProcessor(
-            manifest, step, manifest.resolve({"stream": "live", "instrument": "violin", **settings})
+            manifest, {"step": step}, manifest.resolve({"stream": "live", "instrument": "violin", **settings})
         )
 
     return make
@@ -78,7 +78,7 @@ def play(opened) -> Callable[..., np.ndarray]:
 def plain(manifest: Manifest, step: CountedStep) -> np.ndarray:
     """A4 as it is played when nobody asks for anything, without vibrato and room: what effects are measured against."""
     settings = manifest.resolve({"stream": "live", "instrument": "violin", "vibrato": 0.0, "room": 0.0})
-    return run(PerformerProcessor(manifest, step, settings), A4, 100)
+    return run(PerformerProcessor(manifest, {"step": step}, settings), A4, 100)
 
 
 def level(audio: np.ndarray) -> float:
@@ -328,7 +328,7 @@ def test_nothing_grows_while_it_plays(opened):
 def test_a_graph_of_other_sizes_is_refused_when_it_is_opened(manifest, step):
     settings = {**manifest.settings, "config": {**manifest.settings["config"], "voices": 5}}
     with pytest.raises(ManifestError, match="a performer of these sizes has"):
-        PerformerProcessor(replace(manifest, settings=settings), step, manifest.resolve({"stream": "live"}))
+        PerformerProcessor(replace(manifest, settings=settings), {"step": step}, manifest.resolve({"stream": "live"}))
 
 
 # The spectrogram

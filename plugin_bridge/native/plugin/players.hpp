@@ -62,9 +62,9 @@ constexpr PlayerParameter performer_parameters[] = {
 };
 
 constexpr Player players[] = {
-    {"transcriber", transcriber_parameters, 17},
-    {"probe", probe_parameters, 6},
-    {"performer", performer_parameters, 10},
+    {"transcriber", "transcriber", "", transcriber_parameters, 17},
+    {"probe", "probe", "", probe_parameters, 6},
+    {"performer", "performer", "", performer_parameters, 10},
 };
 
 }  // namespace backline

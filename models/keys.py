@@ -1,17 +1,30 @@
 """Which pitches are held down: what comes from keys and sustain pedals in, starts and ends of voices out.
 
 A key is a channel and the pitch that it says. What it plays may be another pitch (transposed, or moved into the instrument's
-range) and the same one for several keys: it sounds until the last of them lets go. Called by the processor.
+range) and the same one for several keys: it sounds until the last of them lets go. Called by processors.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from models.events import ControlChange, NoteOff, NoteOn
-from models.performer.score import Voices
 
 SUSTAIN, SUSTAIN_DOWN = 64, 64  # the controller's number, and its value from which the pedal is down
 
 Key = tuple[int, int]  # channel, pitch as given
+
+
+class Voices(Protocol):
+    """What sounds."""
+
+    def start(self, sample: float, pitch: int, velocity: int, channel: int = 0) -> None:
+        """A pitch begins."""
+        ...
+
+    def stop(self, sample: float, pitch: int) -> None:
+        """A pitch ends; nothing happens if it does not sound."""
+        ...
 
 
 class Keys:
