@@ -55,7 +55,7 @@ class TranslatorConfig:
     slots: int = 3
     latent: int = 32
     loudness: int = 4
-    loudness_channels: int = 32
+    loudness_channels: int = 48
     bands_hz: tuple[float, ...] = (0.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
     symbol_channels: int = 96
     n_fft: int = 2048

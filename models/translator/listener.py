@@ -23,7 +23,7 @@ from models.translator.features import GAIN, SCALE, VariableQ
 from models.translator.space import SymbolDecoder, bounded, side_by_side
 
 BRIGHT_HZ = (1000.0, 2000.0, 4000.0)
-_LOUDNESS = 1 + len(BRIGHT_HZ) + 6  # numbers that say how loud and bright a note is, but those of its bands
+_LOUDNESS = 1 + len(BRIGHT_HZ) + 7  # numbers that say how loud and bright a note is, but those of its bands
 SUMMED_BINS, SUMMED_WINDOWS = 24, (1, 3)  # of the spectrum as a whole, beside a slot's own partials
 
 
@@ -44,7 +44,7 @@ class Listener(nn.Module):
         self.sure = nn.Linear(config.head_channels, 2)
         self.pitch = nn.Parameter(0.5 * torch.randn(PITCHES, config.pitch_channels))
         summed = len(SUMMED_WINDOWS) * (config.bins // SUMMED_BINS)
-        seen = 3 * channels + windows * config.own_harmonics + config.pitch_channels + summed + 1
+        seen = 3 * channels + windows * config.own_harmonics + config.pitch_channels + summed + 2
         self.slot_in = nn.Linear(seen, config.slot_channels)
         self.slot_hidden = nn.Linear(config.slot_channels, config.slot_channels)
         self.place = nn.Linear(config.slot_channels, 2 * (config.latent - config.loudness))
@@ -84,7 +84,7 @@ class Listener(nn.Module):
         trunk = torch.cat([harmonic, mixed, remembered], -1)
         sure = self.sure(torch.relu(self.head(trunk)))
         asked = sure[..., 0] if taught is None else sure[..., 0] + 100 * taught.flatten(0, 1)
-        pitch, seen = self._slots(trunk, spectra, asked, levelled.repeat_interleave(frames, 0))
+        pitch, seen = self._slots(trunk, spectra, sure[..., 0], asked, levelled.repeat_interleave(frames, 0))
         mean, log_variance = self.read(seen, pitch)
         found = {
             "active": sure[..., 0],
@@ -114,7 +114,7 @@ class Listener(nn.Module):
         remembered, memory = self.recurrence.step(mixed, state["recurrence"])
         trunk = torch.cat([harmonic, mixed.reshape(harmonic.shape), remembered.reshape(harmonic.shape)], -1)
         sure = self.sure(torch.relu(self.head(trunk)))
-        pitch, seen = self._slots(trunk, spectra, sure[..., 0], levelled)
+        pitch, seen = self._slots(trunk, spectra, sure[..., 0], sure[..., 0], levelled)
         mean, _ = self.read(seen, pitch)
         outputs = {"active": sure[..., 0].sigmoid(), "onset": sure[..., 1].sigmoid(), "position": mean}
         return outputs | self.decoder.probabilities(mean), {"audio": heard, "recurrence": memory}
@@ -149,7 +149,7 @@ class Listener(nn.Module):
 
     def _loudness(self, seen: Tensor, pitch: Tensor) -> Tensor:
         """What says how hard a note is played, and no more, so that it holds for notes that were never heard: how loud its partials
-        are, together and in bands, how bright, its pitch as a smooth curve, and whether levels say anything."""
+        are, together and in bands, how bright, its pitch as a smooth curve, how many notes there are, and whether levels say anything."""
         windows, harmonics = len(self.config.windows), self.config.own_harmonics
         first = 3 * self.config.channels
         partials = seen[..., first : first + windows * harmonics].unflatten(-1, (windows, harmonics))
@@ -161,13 +161,16 @@ class Listener(nn.Module):
         first_share = torch.log(power[..., :1] / total + 1e-4) / 4
         height = (pitch.to(power.dtype).unsqueeze(-1) + LOWEST_PITCH - 60) / 24
         levels = [torch.log(total) / 4 + 2, torch.log(bands + 1e-9) / 4 + 3, torch.log(bright / total + 1e-5) / 4]
-        return torch.cat([*levels, centre, first_share, height, height.square(), height**3, seen[..., -1:]], -1)
+        return torch.cat([*levels, centre, first_share, height, height.square(), height**3, seen[..., -2:]], -1)
 
     def _drop(self, values: Tensor) -> Tensor:
         return functional.dropout(values, self.config.dropout, self.training)
 
-    def _slots(self, trunk: Tensor, spectra: Tensor, asked: Tensor, levelled: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows (n, slots) of the pitches that are surest, and what is seen of each (n, slots, features)."""
+    def _slots(
+        self, trunk: Tensor, spectra: Tensor, sure: Tensor, asked: Tensor, levelled: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Rows (n, slots) of the pitches that are asked for most, and what is seen of each (n, slots, features): the trunk, its
+        partials, its row, the spectrum as a whole, how many notes there seem to be, and whether levels say nothing."""
         slots, windows = self.config.slots, len(self.config.windows)
         pitch = torch.topk(asked, slots).indices
         own = torch.gather(trunk, 1, pitch.unsqueeze(-1).expand(-1, -1, trunk.shape[-1]))
@@ -175,7 +178,8 @@ class Listener(nn.Module):
         partials = torch.gather(functional.pad(spectra, (0, 1)), 2, places)  # (n, windows, slots * harmonics)
         partials = partials.unflatten(2, (slots, -1)).transpose(1, 2).flatten(2)
         whole = torch.index_select(spectra, 1, torch.tensor(SUMMED_WINDOWS)).unflatten(2, (-1, SUMMED_BINS)).mean(-1)
-        common = torch.cat([whole.flatten(1), levelled], 1).unsqueeze(1).expand(-1, slots, -1)
+        count = sure.sigmoid().sum(1, keepdim=True)
+        common = torch.cat([whole.flatten(1), count, levelled], 1).unsqueeze(1).expand(-1, slots, -1)
         return pitch, torch.cat([own, partials, self.pitch[pitch], common], -1)
 
 

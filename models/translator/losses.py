@@ -30,7 +30,7 @@ def symbol_loss(logits: Tensor, symbols: Tensor) -> dict[str, Tensor]:
     return {
         name: WEIGHTS[name]
         * functional.cross_entropy(part, symbols[:, i], ignore_index=-1, reduction="sum")
-        / len(symbols)
+        / max(len(symbols), 1)
         for i, (name, part) in enumerate(zip(GROUPS, parts, strict=True))
     }
 

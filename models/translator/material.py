@@ -28,7 +28,7 @@ FARTHEST_STEPS = (
 )
 UNSURE_DB = 0.7  # standard deviation of the level of notes that are played as recorded
 MADE_AT = 48000  # Hz: the codecs of `augmentation` want one of their rates
-VOICES_SHARE = (0.28, 0.32, 0.21, 0.19)  # excerpts of none, one, two and three voices
+VOICES_SHARE = (0.24, 0.38, 0.2, 0.18)  # excerpts of none, one, two and three voices
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Excerpts:
         """The mixture in a room, equalised, beside noise or talk, at a level of its own if it is `levelled`; most of what is as
         recorded stays as it is."""
         rate = self.config.sample_rate
-        if played and rng.random() < (0.8 if levelled else 0.2):
+        if played and rng.random() < (0.8 if levelled else 0.1):
             size = 1 << (len(mixed) + rate // 2).bit_length()
             spectrum = np.fft.rfft(mixed, size)
             if rng.random() < 0.7:
@@ -197,7 +197,7 @@ class Excerpts:
             mixed = np.fft.irfft(spectrum, size)[: len(mixed)].astype(np.float32)
         gain = 10 ** (rng.uniform(-24, 8) / 20) if levelled else 10 ** (rng.normal(0, 0.5) / 20)
         mixed = mixed * np.float32(gain)
-        if not played or rng.random() < 0.35:
+        if not played or rng.random() < (0.4 if levelled else 0.2):
             other = self.others[int(rng.integers(len(self.others)))]
             first = int(rng.integers(0, len(other) - len(mixed) + 1))
             loud = np.abs(mixed).max() if played else 1.0

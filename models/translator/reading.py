@@ -23,6 +23,7 @@ from models.translator.network import TranslatorNetwork
 from models.translator.space import divergence, drawn, one_hot
 
 RATE, BATCH, AVERAGING, PLAYED_EVERY = 2e-3, 1536, 0.998, 5
+LOUDNESS_PACE = 4.0  # times that rate: few numbers in, few out
 EMPTY_SHARE = 0.25  # of the slots that hold no note: most are plainly empty
 NEW_ROWS_SHARE = 0.35  # of the time: hearing more excerpts rather than passing over what was heard
 MOST_ROWS = 500_000
@@ -65,10 +66,14 @@ def read_on(
     """Learn to read, and to play by the loss `play`, for `seconds` of wall time; the network ends with the mean of its last weights.
     report: told of every hundredth step."""
     listener, player = network.listener, network.player
-    parts = [listener.slot_in, listener.slot_hidden, listener.place, listener.loudness_in, listener.loudness]
-    parts += [player.into, player.recurrence, player.hidden, player.levels]
-    parameters = [parameter for part in parts for parameter in part.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.02, betas=(0.9, 0.98))
+    parts = {
+        1.0: [listener.slot_in, listener.slot_hidden, listener.place],
+        LOUDNESS_PACE: [listener.loudness_in, listener.loudness],
+    }
+    parts[1.0] += [player.into, player.recurrence, player.hidden, player.levels]
+    groups = [{"params": [p for part in some for p in part.parameters()], "pace": pace} for pace, some in parts.items()]
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, weight_decay=0.02, betas=(0.9, 0.98))
     means = [parameter.detach().clone() for parameter in parameters]
     rng, spent, elapsed, step = np.random.default_rng([seed, 9]), 0.0, 0.0, 0
     rows = gather(network, bank, excerpts, 64, rng)
@@ -80,7 +85,7 @@ def read_on(
             rows = _joined(rows, gather(network, bank, excerpts, 32, rng))
             spent += time.monotonic() - started
         for group in optimizer.param_groups:
-            group["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * min(1.0, elapsed / seconds))) + 1e-5
+            group["lr"] = group["pace"] * (RATE * 0.5 * (1 + np.cos(np.pi * min(1.0, elapsed / seconds))) + 1e-5)
         for turn in range(10):
             optimizer.zero_grad()
             loss = _loss(network, rows, torch.from_numpy(rng.integers(len(rows.taken), size=BATCH)))
