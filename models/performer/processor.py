@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from models.performer.attack import Attack
 from models.performer.config import CONTROLS, FEATURES, INSTRUMENTS, PerformerConfig
 from models.performer.expression import Expression
 from models.performer.keys import SUSTAIN, Keys
+from models.performer.loudness import as_range
 from models.performer.score import Voice, Voices
 from models.phase.frames import Frames
 from models.phase.informed import Informed
@@ -27,7 +29,8 @@ from models.phase.stream import Hint
 from models.step import Step
 from models.stream import StreamSpec, stream_spec
 
-CHANGEABLE = ("dynamics", "brightness", "vibrato", "room", "gain_db", "transpose")
+CLIP_EARLY = 0.75  # of a hop, 6 ms: a note known ahead begins so much before its onset, so that its rise is about there
+CHANGEABLE = ("dynamics", "range", "brightness", "vibrato", "room", "gain_db", "transpose")
 SILENCE = 1e-6  # a magnitude below this is none, and nothing rings any more
 LONGEST_RING = 6.0  # seconds after the last note
 _AGE, _VELOCITY = FEATURES.index("age"), FEATURES.index("velocity")
@@ -54,6 +57,8 @@ class PerformerProcessor:
         self._overlap = 2 * config.reach // config.hop  # hops that a frame is heard in
         self._phase = Informed(frames, config.sample_rate, reach=config.reach)
         self._attack = Attack(frames) if config.reach == config.hop else None
+        # without an attack of its own a note begins with its hop, which is early enough
+        self._early = min(CLIP_EARLY * config.hop, head.look_ahead) if self._attack else 0  # samples
         self._oscillators = Oscillators(config.voices, config.hop, config.sample_rate)
         self._harmonics = np.arange(1, config.partials + 1)
         self._spread = np.random.default_rng(7).random(config.partials)  # phases of a tone's partials, in cycles
@@ -111,7 +116,8 @@ class PerformerProcessor:
 
     def _take(self, event: HostEvent) -> None:
         if isinstance(event, NoteOn):
-            self._keys.press(event, self._played(event.pitch))
+            early = replace(event, sample=max(0.0, event.sample - self._early))  # nothing is heard before a stream begins
+            self._keys.press(early, self._played(event.pitch), as_range(event.velocity, self._values["range"]))
         elif isinstance(event, NoteOff):
             self._keys.release(event)
         elif isinstance(event, Transport):
@@ -215,7 +221,7 @@ class PerformerProcessor:
     def _controls(self) -> np.ndarray:
         values = np.zeros(len(CONTROLS), np.float32)
         values[CONTROLS.index("dynamics")] = self._values["dynamics"]
-        values[CONTROLS.index("brightness")] = self._values["brightness"]
+        values[CONTROLS.index("brightness")] = self._values["brightness"] + self._own["brightness"]
         values[CONTROLS.index("room")] = self._values["room"]
         values[len(CONTROLS) - len(INSTRUMENTS) + self._instrument] = 1.0
         return values

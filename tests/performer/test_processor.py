@@ -119,6 +119,15 @@ def test_a_key_struck_harder_is_louder(play, plain):
     assert level(hard[STEADY]) > level(soft[STEADY]) + 6
 
 
+def test_a_wider_range_sets_soft_and_loud_further_apart(play):
+    spans = []
+    for range_db in (0, 20, 40):
+        soft, hard = (play((NoteOn(1000, 69, value), A4[1]), vibrato=0, room=0, range=range_db) for value in (45, 95))
+        spans.append(level(hard[STEADY]) - level(soft[STEADY]))
+    assert abs(spans[0]) < 1
+    assert spans[2] > spans[1] + 5 > spans[0] + 10
+
+
 def test_brightness_raises_what_lies_above_2_khz(play, plain):
     darker, brighter = (play(vibrato=0, room=0, brightness=value) for value in (-3, 3))
     assert brightness(brighter[STEADY]) > brightness(plain[STEADY]) + 3
@@ -163,6 +172,23 @@ def test_the_level_is_moved_by_its_decibels(play, plain):
 
 
 # Keys, pedals and wheels in time
+
+
+def test_a_note_that_is_known_ahead_begins_before_its_onset(manifest, opened):
+    """What is told ahead rises through its onset; by hand a note cannot begin before its key."""
+    clip = (NoteOn(20_000, 69, 80), NoteOff(30_000, 69))
+    ahead, by_hand = opened(stream="commit"), opened()
+    early = run(ahead, clip, 180)[ahead.spec.look_ahead :]
+    late = run(by_hand, clip, 150)
+    begun = [clip[0].sample - int(np.flatnonzero(np.abs(audio) > 1e-6)[0]) for audio in (late, early)]
+    assert -64 <= begun[0] <= 64  # the rise of a hop lies on both sides of the key
+    assert 128 <= begun[1] <= 256
+
+
+def test_a_note_at_the_beginning_is_not_cut_off(opened):
+    ahead = opened(stream="commit")
+    heard = run(ahead, (NoteOn(0, 69, 80), NoteOff(9000, 69)), 100)
+    assert not heard[: ahead.spec.look_ahead - 1].any()
 
 
 @pytest.mark.parametrize("samples", [1, 37, 128, 200, 256, 777, 2560])
