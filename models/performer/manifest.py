@@ -12,7 +12,7 @@ DEFAULT_RANGE = 25.0
 """dB: the recordings are 16 to 24; a little more came nearest to a piece and to a player that training had not heard."""
 
 INSTRUMENTS = {
-    "violin": {"lowest": 55, "highest": 100, "brightness": -1.5},
+    "violin": {"lowest": 55, "highest": 100, "brightness": -2.0},
     "cello": {"lowest": 36, "highest": 81, "brightness": 0.0},
     "flute": {"lowest": 60, "highest": 96, "brightness": 0.0},
 }
