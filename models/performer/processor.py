@@ -116,7 +116,9 @@ class PerformerProcessor:
 
     def _take(self, event: HostEvent) -> None:
         if isinstance(event, NoteOn):
-            early = replace(event, sample=max(0.0, event.sample - self._early))  # nothing is heard before a stream begins
+            early = replace(
+                event, sample=max(0.0, event.sample - self._early)
+            )  # nothing is heard before a stream begins
             self._keys.press(early, self._played(event.pitch), as_range(event.velocity, self._values["range"]))
         elif isinstance(event, NoteOff):
             self._keys.release(event)
