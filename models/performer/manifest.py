@@ -8,8 +8,8 @@ from models.performer.config import PerformerConfig
 AUTO_LOOK_AHEAD = {"commit": -1, "live": 0}
 """Which head `auto` is: a clip is known ahead and is moved back by the host; who plays by hand wants to hear it now."""
 
-DEFAULT_RANGE = 25.0
-"""dB: the recordings are 16 to 24; a little more came nearest to a piece and to a player that training had not heard."""
+DEFAULT_RANGE = 30.0
+"""dB: the recordings are 16 to 24, and what is heard on the violin is 0.7 of what is asked for."""
 
 INSTRUMENTS = {
     "violin": {"lowest": 55, "highest": 100, "brightness": -2.0},

@@ -50,6 +50,7 @@ class PerformerProcessor:
         _check(manifest, config)
         own = manifest.settings["instruments"][settings["instrument"]]
         self._lowest, self._highest = int(own["lowest"]), int(own["highest"])
+        self._brightness = float(own.get("brightness", 0.0))
         self._own, self._instrument = own, INSTRUMENTS.index(str(settings["instrument"]))
         self._fold = settings["out_of_range"] == "octave"
         frames = Frames(config.n_fft, config.hop)
@@ -223,7 +224,7 @@ class PerformerProcessor:
     def _controls(self) -> np.ndarray:
         values = np.zeros(len(CONTROLS), np.float32)
         values[CONTROLS.index("dynamics")] = self._values["dynamics"]
-        values[CONTROLS.index("brightness")] = self._values["brightness"] + self._own["brightness"]
+        values[CONTROLS.index("brightness")] = self._values["brightness"] + self._brightness
         values[CONTROLS.index("room")] = self._values["room"]
         values[len(CONTROLS) - len(INSTRUMENTS) + self._instrument] = 1.0
         return values

@@ -53,7 +53,7 @@ constexpr PlayerParameter performer_parameters[] = {
     {"look_ahead_ms", "Look ahead", "ms", "how much of the score is known ahead; auto: 224 for commit, 0 for live", 0.0f, 0.0f, 2.0f, performer_look_ahead_ms, 3, true},
     {"stream", "Stream", "", "commit: a clip, at its place; live: by hand, as soon as possible", 0.0f, 0.0f, 1.0f, performer_stream, 2, true},
     {"dynamics", "Dynamics", "", "how much harder every note is played, in shares of all velocities", 0.0f, -1.0f, 1.0f, nullptr, 0, false},
-    {"range", "Range", "dB", "how far velocities 20 and 120 lie apart", 25.0f, 0.0f, 60.0f, nullptr, 0, false},
+    {"range", "Range", "dB", "how far velocities 20 and 120 lie apart", 30.0f, 0.0f, 60.0f, nullptr, 0, false},
     {"brightness", "Brightness", "dB/octave", "more or less of what lies above 1 kHz", 0.0f, -12.0f, 12.0f, nullptr, 0, false},
     {"vibrato", "Vibrato", "", "times the player's own", 1.0f, 0.0f, 4.0f, nullptr, 0, false},
     {"room", "Room", "", "times the room of the recordings; 0 is none", 1.0f, 0.0f, 2.0f, nullptr, 0, false},
