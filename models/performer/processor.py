@@ -29,7 +29,7 @@ from models.phase.stream import Hint
 from models.step import Step
 from models.stream import StreamSpec, stream_spec
 
-CLIP_EARLY = 0.75  # of a hop, 6 ms: a note known ahead begins so much before its onset, so that its rise is about there
+CLIP_EARLY = 0.65  # of a hop, 5 ms: a note known ahead begins so much before its onset, so that its rise is about there
 CHANGEABLE = ("dynamics", "range", "brightness", "vibrato", "room", "gain_db", "transpose")
 SILENCE = 1e-6  # a magnitude below this is none, and nothing rings any more
 LONGEST_RING = 6.0  # seconds after the last note
@@ -194,14 +194,14 @@ class PerformerProcessor:
 
     def _hint(
         self, pitches: np.ndarray, centre: int, active: np.ndarray, outputs: Mapping[str, np.ndarray]
-    ) -> tuple[Hint, dict[int, float]]:
-        """What the frame is, and which of its voices begin with it: place among the active ones -> onset."""
+    ) -> tuple[Hint, dict[int, Voice]]:
+        """What the frame is, and which of its voices begin with it, by their places among the active ones."""
         hertz = 440 * 2 ** ((pitches.astype(np.float64) - 69) / 12)
         begins, starts = np.full(len(hertz), np.nan), {}
         for slot, voice in enumerate(self._voices.slots):
             if voice is not None and voice.number != self._numbers[slot]:
                 self._numbers[slot] = voice.number
-                starts[int(active[:slot].sum())] = voice.onset
+                starts[int(active[:slot].sum())] = voice
                 begins[slot] = hertz[slot] * (centre - voice.onset) / self._config.sample_rate  # at its start it is 0
         phase = self._oscillators.advance(hertz, begins)[active, None] * self._harmonics + self._spread
         scale = self._config.n_fft / 4
@@ -209,16 +209,18 @@ class PerformerProcessor:
         return Hint(frequency.ravel(), amplitude.ravel(), phase.ravel(), scale * outputs["noise"][0]), starts
 
     def _started(
-        self, hint: Hint, starts: Mapping[int, float], spectrum: np.ndarray, woken: bool
-    ) -> list[tuple[np.ndarray, float]]:
-        """Each new voice's part of the frame and its onset; out of silence the noise is the first one's too."""
+        self, hint: Hint, starts: Mapping[int, Voice], spectrum: np.ndarray, woken: bool
+    ) -> list[tuple[np.ndarray, float, bool]]:
+        """Each new voice's part of the frame, its onset, and whether it follows no other closely and so rises slowly; out of silence
+        the noise is the first one's too."""
         parts = []
-        for place, onset in starts.items():
+        for place, voice in starts.items():
             own = slice(place * self._config.partials, (place + 1) * self._config.partials)
             part = Hint(hint.frequency[own], hint.amplitude[own], hint.phase[own])
-            parts.append((self._phase.partials(part), onset))
+            parts.append((self._phase.partials(part), voice.onset, voice.slur < 0.5))
         if woken:
-            parts.append((spectrum - sum(part for part, _ in parts), min(starts.values())))
+            rest = spectrum - sum(part for part, _, _ in parts)
+            parts.append((rest, min(voice.onset for voice in starts.values()), True))
         return parts
 
     def _controls(self) -> np.ndarray:

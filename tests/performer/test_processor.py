@@ -214,11 +214,12 @@ def test_a_clip_that_is_moved_by_samples_moves_its_sound_by_as_many(play, sample
 def test_by_hand_a_note_begins_where_it_is_played_wherever_its_hop_begins(play, pitch):
     for onset in (1024, 1025, 1100, 1200, 1279):
         audio = play([NoteOn(onset, pitch, 80)], 60, vibrato=0, room=0)
-        least = level(audio[8_000:15_000]) - 20
-        places = np.arange(512, 4096, 8)
-        reached = int(places[np.argmax([level(audio[n : n + 32]) > least for n in places])]) + 16
-        assert abs(reached - onset) <= 1e-3 * RATE
-        assert level(audio[: onset - 64]) < least - 40
+        steady, places = level(audio[8_000:15_000]), np.arange(512, 4096, 8)
+        levels = np.array([level(audio[n : n + 32]) for n in places])
+        begun, risen = (int(places[np.argmax(levels > steady - below)]) + 16 - onset for below in (40, 20))
+        assert 0 <= begun <= 3e-3 * RATE
+        assert 3e-3 * RATE <= risen <= 8e-3 * RATE
+        assert level(audio[: onset - 64]) < steady - 60
 
 
 def test_a_note_that_begins_beside_others_begins_where_it_is_played(play):
