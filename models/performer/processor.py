@@ -29,7 +29,7 @@ from models.phase.stream import Hint
 from models.step import Step
 from models.stream import StreamSpec, stream_spec
 
-CLIP_EARLY = 0.65  # of a hop, 5 ms: a note known ahead begins so much before its onset, so that its rise is about there
+CLIP_EARLY = 0.8  # of a hop, 6 ms: a note known ahead begins so much before its onset, so that its rise is about there
 CHANGEABLE = ("dynamics", "range", "brightness", "vibrato", "room", "gain_db", "transpose")
 SILENCE = 1e-6  # a magnitude below this is none, and nothing rings any more
 LONGEST_RING = 6.0  # seconds after the last note
