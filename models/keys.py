@@ -18,7 +18,7 @@ Key = tuple[int, int]  # channel, pitch as given
 class Voices(Protocol):
     """What sounds."""
 
-    def start(self, sample: float, pitch: int, velocity: int, channel: int = 0) -> None:
+    def start(self, sample: float, pitch: int, velocity: float, channel: int = 0) -> None:
         """A pitch begins."""
         ...
 
@@ -36,14 +36,14 @@ class Keys:
         self._sustained: dict[Key, int] = {}  # let go while the pedal of their channel was down
         self._pedals: set[int] = set()  # channels
 
-    def press(self, event: NoteOn, pitch: int | None) -> None:
-        """A key goes down and plays `pitch`, or nothing; what it played before ends."""
+    def press(self, event: NoteOn, pitch: int | None, velocity: float) -> None:
+        """A key goes down and plays `pitch`, or nothing, as hard as `velocity` says; what it played before ends."""
         key = (event.channel, event.pitch)
         before = self._held.pop(key, None)
         sustained = self._sustained.pop(key, None)
         if pitch is not None:
             self._held[key] = pitch
-            self._voices.start(event.sample, pitch, event.velocity, event.channel)
+            self._voices.start(event.sample, pitch, velocity, event.channel)
         for played in (before, sustained):
             self._end(event.sample, played)
 

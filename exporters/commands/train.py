@@ -6,10 +6,12 @@ Under torchrun it runs once a process, and the first speaks for all.
 import argparse
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from exporters.commands.refusal import refuse
+from models.performer.config import INSTRUMENTS
 
 TRAINABLE = {
     "transcriber": ("piano", "general", "published"),
@@ -17,6 +19,12 @@ TRAINABLE = {
     "translator": ("live",),
 }
 """Player -> its networks, the usual one first."""
+
+WITHOUT: dict[str, dict[str, Any]] = {
+    "on_off": {"live": False, "published": ()},
+    "multi_bands": {"live": (), "published": ()},
+}
+"""Part of the performer's networks -> what its size has instead, network by network."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +55,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=16.0, help="hours of audio to render (default 16)")
     parser.add_argument(
         "--everything", action="store_true", help="performer: train on the violin's test piece too, as for what ships"
+    )
+    parser.add_argument(
+        "--instrument",
+        action="append",
+        choices=INSTRUMENTS,
+        help="performer: this one alone (may be given again; default all)",
+    )
+    parser.add_argument(
+        "--without", choices=sorted(WITHOUT), help="performer: leave out the on/off encoder or the multi-band blocks"
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
@@ -104,18 +121,29 @@ def _train(arguments: argparse.Namespace) -> Path:
 
 
 def _train_performer(arguments: argparse.Namespace, common: dict[str, Any]) -> Path:
+    from models.performer.config import PerformerConfig
+
+    part = arguments.without
+    left_out = {part: WITHOUT[part][arguments.network]} if part else {}
     if arguments.network == "published":  # one network plays one instrument: the one of which there are recordings
         from models.performer.material import load_excerpts
+        from models.performer.published.config import EXTRA_SMALL
         from models.performer.published.training import train as train_published
         from models.performer.sources import prepare
 
         prepare(arguments.data, arguments.output / "excerpts")
-        return train_published(
-            load_excerpts(arguments.output / "excerpts", instrument="violin"), arguments.output, **common
-        )
+        excerpts = load_excerpts(arguments.output / "excerpts", "train", "violin")
+        return train_published(excerpts, arguments.output, **common, size=replace(EXTRA_SMALL, **left_out))
     from models.performer.training import train
 
-    return train(arguments.data, arguments.output, **common, everything=arguments.everything)
+    return train(
+        arguments.data,
+        arguments.output,
+        **common,
+        instruments=arguments.instrument or INSTRUMENTS,
+        everything=arguments.everything,
+        config=replace(PerformerConfig(), **left_out),
+    )
 
 
 def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:

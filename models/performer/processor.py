@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,12 +19,14 @@ from models.keys import SUSTAIN, Keys
 from models.manifest import Manifest, ManifestError
 from models.performer.config import CONTROLS, FEATURES, INSTRUMENTS, PerformerConfig
 from models.performer.expression import Expression
-from models.performer.score import Voices
-from models.phase.sounding import Sounding
+from models.performer.loudness import as_range
+from models.performer.score import Voice, Voices
+from models.phase.sounding import Begin, Sounding
 from models.step import Step, only_step
 from models.stream import StreamSpec, stream_spec
 
-CHANGEABLE = ("dynamics", "brightness", "vibrato", "room", "gain_db", "transpose")
+CLIP_EARLY = 0.8  # of a hop, 6 ms: a note known ahead begins so much before its onset, so that its rise is about there
+CHANGEABLE = ("dynamics", "range", "brightness", "vibrato", "room", "gain_db", "transpose")
 SILENCE = 1e-6  # a magnitude below this is none, and nothing rings any more
 LONGEST_RING = 6.0  # seconds after the last note
 _AGE, _VELOCITY = FEATURES.index("age"), FEATURES.index("velocity")
@@ -43,11 +46,14 @@ class PerformerProcessor:
         _check(manifest, config)
         own = manifest.settings["instruments"][settings["instrument"]]
         self._lowest, self._highest = int(own["lowest"]), int(own["highest"])
+        self._brightness = float(own.get("brightness", 0.0))
         self._own, self._instrument = own, INSTRUMENTS.index(str(settings["instrument"]))
         self._fold = settings["out_of_range"] == "octave"
         self._sounding = Sounding(
             config.n_fft, config.hop, config.reach, config.sample_rate, config.voices, config.partials
         )
+        # without an attack of its own a note begins with its hop, which is early enough
+        self._early = min(CLIP_EARLY * config.hop, head.look_ahead) if config.reach == config.hop else 0  # samples
         self._values = {name: float(settings[name]) for name in CHANGEABLE}
         self.reset()
 
@@ -97,7 +103,10 @@ class PerformerProcessor:
 
     def _take(self, event: HostEvent) -> None:
         if isinstance(event, NoteOn):
-            self._keys.press(event, self._played(event.pitch))
+            early = replace(
+                event, sample=max(0.0, event.sample - self._early)
+            )  # nothing is heard before a stream begins
+            self._keys.press(early, self._played(event.pitch), as_range(event.velocity, self._values["range"]))
         elif isinstance(event, NoteOff):
             self._keys.release(event)
         elif isinstance(event, Transport):
@@ -144,7 +153,7 @@ class PerformerProcessor:
         outputs, self._state = self._step(inputs, self._state)
         if not active.any() and outputs["magnitude"].max() < SILENCE:
             return self._sounding.rest()
-        notes = [None if voice is None else (voice.number, voice.onset) for voice in slots]
+        notes = [None if voice is None else _begin(voice) for voice in slots]
         hertz = 440 * 2 ** ((moved.astype(np.float64) - 69) / 12)
         levels = {name: outputs[name][0] for name in ("amplitude", "noise")}
         return self._sounding.next(start, notes, hertz, levels, 10 ** (self._values["gain_db"] / 20))
@@ -152,10 +161,15 @@ class PerformerProcessor:
     def _controls(self) -> np.ndarray:
         values = np.zeros(len(CONTROLS), np.float32)
         values[CONTROLS.index("dynamics")] = self._values["dynamics"]
-        values[CONTROLS.index("brightness")] = self._values["brightness"]
+        values[CONTROLS.index("brightness")] = self._values["brightness"] + self._brightness
         values[CONTROLS.index("room")] = self._values["room"]
         values[len(CONTROLS) - len(INSTRUMENTS) + self._instrument] = 1.0
         return values
+
+
+def _begin(voice: Voice) -> Begin:
+    """Of a note; one that follows no other closely rises slowly."""
+    return voice.number, voice.onset, voice.slur < 0.5
 
 
 def _check(manifest: Manifest, config: PerformerConfig) -> None:

@@ -16,8 +16,8 @@ from models.phase.informed import Informed
 from models.phase.oscillators import Oscillators
 from models.phase.stream import Hint
 
-Begin = tuple[int, float]
-"""A voice's note: its number, which no other note of the stream has, and its onset in samples."""
+Begin = tuple[int, float, bool]
+"""A voice's note: its number, which no other note of the stream has, its onset in samples, and whether it rises slowly, see `attack`."""
 
 
 class Sounding:
@@ -66,7 +66,7 @@ class Sounding:
         woken = self.idle
         if woken:  # the noise lies on the note's own samples and not on the hop's, so that it moves with the note
             self.idle = False
-            number, onset = next(note for note in notes if note is not None)
+            number, onset, _ = next(note for note in notes if note is not None)
             self._phase.renew_noise(number, self._hop - min(max(round(onset) - start, 0), self._hop))
         self._still_heard = self._overlap
         hint, starts = self._hint(start + self._reach, notes, hertz, levels)
@@ -78,14 +78,14 @@ class Sounding:
 
     def _hint(
         self, centre: int, notes: Sequence[Begin | None], hertz: np.ndarray, levels: Mapping[str, np.ndarray]
-    ) -> tuple[Hint, dict[int, float]]:
-        """What the frame is, and which of its voices begin with it: place among those that sound -> onset."""
+    ) -> tuple[Hint, dict[int, Begin]]:
+        """What the frame is, and which of its voices begin with it: place among those that sound -> note."""
         sounds = np.array([note is not None for note in notes])
         begins, starts = np.full(len(hertz), np.nan), {}
         for slot, note in enumerate(notes):
             if note is not None and note[0] != self._numbers[slot]:
                 self._numbers[slot] = note[0]
-                starts[int(sounds[:slot].sum())] = note[1]
+                starts[int(sounds[:slot].sum())] = note
                 begins[slot] = hertz[slot] * (centre - note[1]) / self._rate  # at its start it is 0
         phase = self._oscillators.advance(hertz, begins)[sounds, None] * self._harmonics + self._spread
         frequency = hertz[sounds, None] * self._harmonics
@@ -93,13 +93,15 @@ class Sounding:
         return Hint(frequency.ravel(), amplitude.ravel(), phase.ravel(), noise), starts
 
     def _started(
-        self, hint: Hint, starts: Mapping[int, float], spectrum: np.ndarray, woken: bool
-    ) -> list[tuple[np.ndarray, float]]:
-        """Each new voice's part of the frame and its onset; out of silence the noise is the first one's too."""
+        self, hint: Hint, starts: Mapping[int, Begin], spectrum: np.ndarray, woken: bool
+    ) -> list[tuple[np.ndarray, float, bool]]:
+        """Each new voice's part of the frame, its onset and its rise; out of silence the noise is the first one's too."""
         parts = []
-        for place, onset in starts.items():
+        for place, (_, onset, slow) in starts.items():
             own = slice(place * self._partials, (place + 1) * self._partials)
-            parts.append((self._phase.partials(Hint(hint.frequency[own], hint.amplitude[own], hint.phase[own])), onset))
+            part = Hint(hint.frequency[own], hint.amplitude[own], hint.phase[own])
+            parts.append((self._phase.partials(part), onset, slow))
         if woken:
-            parts.append((spectrum - sum(part for part, _ in parts), min(starts.values())))
+            first, slow = min((onset, slow) for _, onset, slow in starts.values())
+            parts.append((spectrum - sum(part for part, _, _ in parts), first, slow))
         return parts

@@ -98,7 +98,7 @@ class Playing:
     def _take(self, event: HostEvent) -> None:
         if isinstance(event, NoteOn):
             pitch = event.pitch + round(self._values["transpose"])
-            self._keys.press(event, pitch if 0 <= pitch <= 127 else None)
+            self._keys.press(event, pitch if 0 <= pitch <= 127 else None, event.velocity)
         elif isinstance(event, NoteOff):
             self._keys.release(event)
         elif isinstance(event, Transport):

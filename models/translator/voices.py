@@ -55,7 +55,7 @@ class Voices:
         self._held: dict[int, Voice] = {}
         self._count = 0
 
-    def start(self, sample: float, pitch: int, velocity: int, channel: int = 0) -> None:
+    def start(self, sample: float, pitch: int, velocity: float, channel: int = 0) -> None:
         """A note starts; one of its pitch that is still held ends there."""
         self.stop(sample, pitch)
         voice = Voice(self._count, pitch, dynamics_of(velocity), sample, channel)
@@ -87,8 +87,8 @@ class Voices:
         return features
 
     def begins(self) -> list[Begin | None]:
-        """Number and onset of each slot's note."""
-        return [None if voice is None else (voice.number, voice.onset) for voice in self.slots]
+        """Number and onset of each slot's note; all rise as soon as they begin."""
+        return [None if voice is None else (voice.number, voice.onset, False) for voice in self.slots]
 
     def _free(self, start: float) -> int:
         """A free slot, else that of the note that ended first, else that of the oldest."""

@@ -27,6 +27,8 @@ ORDER = (
 ON_REQUEST = (
     "instrument_groups",
     "listening",
+    "performer_effects",
+    "performer_full_size",
     "performer_response",
     "performer_table",
     "phase_convergence",

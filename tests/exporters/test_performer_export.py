@@ -16,6 +16,7 @@ from models.block import Block
 from models.events import NoteOn
 from models.model_file import read_manifest
 from models.performer.config import PerformerConfig
+from models.performer.manifest import INSTRUMENTS
 from models.performer.network import PerformerNetwork, load_network
 from models.registry import open_processor
 from server.onnx_step import OnnxStep, open_session
@@ -54,7 +55,7 @@ def test_the_file_plays_the_instruments_of_its_checkpoint(write_checkpoint, tmp_
     assert (manifest.sample_rate, manifest.hop) == (16_000, 128)
     assert [(head.look_ahead_ms, head.look_ahead) for head in manifest.heads] == [(0.0, 0), (24.0, 384)]
     assert manifest.parameter("instrument").choices == ("flute", "violin")
-    assert manifest.settings["instruments"]["flute"] == {"lowest": 60, "highest": 96, **MANNERS["flute"]}
+    assert manifest.settings["instruments"]["flute"] == INSTRUMENTS["flute"] | MANNERS["flute"]
     assert manifest.quality == {"mel_db violin test_piece 0 ahead": 7.5, "mel distance": 6.0}
     assert [(port.kind, port.channels) for port in manifest.outputs] == [("audio", 1), ("magnitude", 0)]
     assert manifest.resolve({})["look_ahead_ms"] == 24

@@ -72,7 +72,7 @@ def test_a_note_has_its_pitch(opened, instrument, pitch):
 
 def test_it_begins_at_its_sample_and_rings_out(opened):
     audio = run(opened(), length=64_000)
-    assert not audio[:960].any()
+    assert np.abs(audio[:960]).max() < 1e-8  # what is taken out of the hop and put back rounds
     assert np.abs(audio[1000:1300]).max() > 0
     assert np.abs(audio[50_000:]).max() < 1e-4
     assert np.abs(audio[STEADY]).max() > 1e-3
