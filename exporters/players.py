@@ -155,7 +155,7 @@ def write_translator(network: TranslatorNetwork, path: Path, quality: Mapping[st
     config = network.config
     heard: dict[str, tuple[int, ...]] = {"audio": (config.hop,), "levelled": (1,)}
     played: dict[str, tuple[int, ...]] = {
-        "symbols": (config.voices, SYMBOLS), "targets": (config.voices, SYMBOLS), "morph": (1,), "position": (3,),
+        "symbols": (config.voices, SYMBOLS), "targets": (config.voices, SYMBOLS), "morph": (1,), "position": (config.axes + 1,),
         "pitches": (config.voices,), "features": (config.voices, len(TRANSLATED)),
     }  # fmt: skip
     networks: dict[str, Listener | Player] = {"listen": network.listener, "play": network.player}

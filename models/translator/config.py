@@ -29,6 +29,7 @@ class TranslatorConfig:
     harmonics: multiples of a pitch's frequency at which its evidence is gathered; own_harmonics: those a slot sees as they are.
     dropout: share of what is seen of a note that training leaves out at random when its place is read.
     latent: dimensions of the space between signal and symbol; the last `loudness` of them hold the dynamics and nothing else.
+    axes: directions of the space that a hand can steer by; the first two are the map's.
     bands_hz: ends of the bands in which a slot's partials are summed for it.
     partials, noise_points: what is said of a voice's sound; levels over log frequency from `lowest` Hz to half the rate.
     n_fft, reach: of the frames that are played; see PerformerConfig, whose way of sounding this is.
@@ -55,6 +56,7 @@ class TranslatorConfig:
     slots: int = 3
     latent: int = 32
     loudness: int = 4
+    axes: int = 6
     loudness_channels: int = 48
     bands_hz: tuple[float, ...] = (0.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
     symbol_channels: int = 96

@@ -28,14 +28,15 @@ def places_of(network: TranslatorNetwork) -> np.ndarray:
 
 
 def draw_map(network: TranslatorNetwork) -> None:
-    """Set the player's plane to the two principal axes of the instruments' and dynamics' places; 1 is the farthest of them."""
+    """Set the player's axes to the principal ones of the instruments' and dynamics' places; 1 is the farthest of them."""
     places = places_of(network).reshape(-1, network.config.latent)
     centre = places.mean(0)
     _, _, axes = np.linalg.svd(places - centre, full_matrices=False)
-    seen = (places - centre) @ axes[:2].T
     player = network.player
+    axes = axes[: network.config.axes]
+    seen = (places - centre) @ axes.T
     player.centre.copy_(torch.from_numpy(centre))
-    player.axes.copy_(torch.from_numpy(axes[:2].copy()))
+    player.axes.copy_(torch.from_numpy(axes.copy()))
     player.span.copy_(torch.from_numpy(np.abs(seen).max(0)))
 
 
@@ -46,13 +47,13 @@ def described(network: TranslatorNetwork, grid: int = 13) -> dict[str, Any]:
     (grid, grid, …) probabilities there, from the lowest left, of the C in the middle.
     """
     player, latent = network.player, network.config.latent
-    seen = ((torch.from_numpy(places_of(network)) - player.centre) @ player.axes.t()) / player.span
+    seen = ((torch.from_numpy(places_of(network)) - player.centre) @ player.axes[:2].t()) / player.span[:2]
     line = torch.linspace(-MOST, MOST, grid)
     position = torch.stack([line.expand(grid, grid), line[:, None].expand(grid, grid)], -1).reshape(-1, 2)
     symbols = torch.from_numpy(np.mean([symbols_of(i, 60, 2) for i in range(len(INSTRUMENTS))], 0)).expand(
         len(position), 1, -1
     )
-    pull = torch.cat([position, torch.ones(len(position), 1)], 1)
+    pull = torch.cat([position, torch.ones(len(position), 1), torch.zeros(len(position), network.config.axes - 2)], 1)
     with torch.no_grad():
         place = player.place(symbols, symbols, torch.zeros(len(position), 1), pull).view(-1, latent)
         said = network.decoder.probabilities(place)

@@ -24,7 +24,8 @@ _NEW, _AGE = FEATURES.index("new"), FEATURES.index("age")
 class Player(nn.Module):
     """See the module's docstring; `encoder` is the symbols'.
 
-    The map is a plane through the space: `centre` (latent,) and orthonormal `axes` (2, latent), `span` (2,) being how far 1 is.
+    A hand steers by `axes` (axes, latent) of the space, orthonormal, from its `centre` (latent,), `span` (axes,) being how far 1 is. The
+    first two are the map.
     """
 
     centre: Tensor
@@ -46,8 +47,8 @@ class Player(nn.Module):
             bias[1 : 1 + config.partials] = -0.6 * torch.arange(config.partials)
             bias[1 + config.partials :] = -40.0
         self.register_buffer("centre", torch.zeros(config.latent))
-        self.register_buffer("axes", torch.eye(2, config.latent))
-        self.register_buffer("span", torch.ones(2))
+        self.register_buffer("axes", torch.eye(config.axes, config.latent))
+        self.register_buffer("span", torch.ones(config.axes))
         self.register_buffer("curve", torch.from_numpy(noise_curve(config)), persistent=False)  # (points, bins)
         self.register_buffer("numbers", torch.arange(1.0, config.partials + 1), persistent=False)
 
@@ -66,8 +67,8 @@ class Player(nn.Module):
         self, symbols: Tensor, targets: Tensor, morph: Tensor, position: Tensor, pitches: Tensor, features: Tensor,
         state: dict[str, Tensor],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
-        """Symbols and those to morph to (batch, voices, SYMBOLS), how far (batch, 1), a position on the map and how much it counts
-        (batch, 3), pitches as they sound (batch, voices), FEATURES (batch, voices, …) and the state -> `amplitude` (batch,
+        """Symbols and those to morph to (batch, voices, SYMBOLS), how far (batch, 1), a position on the map, how much it counts and how
+        far to go along the other axes (batch, axes + 1), pitches as they sound (batch, voices), FEATURES (batch, voices, …) and the state -> `amplitude` (batch,
         voices, partials) and `noise` (batch, bins), and the new state."""
         place = self.place(symbols, targets, morph, position)
         memory = state["recurrence"] * (1 - features[..., _NEW]).unsqueeze(1).unsqueeze(-1)
@@ -82,12 +83,14 @@ class Player(nn.Module):
         return {"amplitude": amplitude, "noise": torch.sqrt(power.sum(1))}, {"recurrence": memory}
 
     def place(self, symbols: Tensor, targets: Tensor, morph: Tensor, position: Tensor) -> Tensor:
-        """Where the voices are (batch, voices, latent): on the way from one place to another, then drawn to the map's position."""
+        """Where the voices are (batch, voices, latent): on the way from one place to another, drawn to the map's position, and moved
+        along the other axes."""
         here, there = self.encoder(symbols)[0], self.encoder(targets)[0]
         place = here + morph.unsqueeze(1) * (there - here)
-        wanted, pull = (position[:, :2] * self.span).unsqueeze(1), position[:, 2:].unsqueeze(1)
-        seen = (place - self.centre) @ self.axes.t()
-        return place + (pull * (wanted - seen)) @ self.axes
+        wanted, pull, along = position.unsqueeze(1).split([2, 1, self.config.axes - 2], -1)
+        seen = (place - self.centre) @ self.axes[:2].t()
+        drawn = pull * (wanted * self.span[:2] - seen)
+        return place + drawn @ self.axes[:2] + (along * self.span[2:]) @ self.axes[2:]
 
     def _levels(self, told: Tensor, remembered: Tensor) -> tuple[Tensor, Tensor]:
         hidden = torch.relu(self.hidden(torch.cat([told, remembered], -1)))

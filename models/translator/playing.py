@@ -23,7 +23,8 @@ from models.translator.notes import DYNAMICS, INSTRUMENTS
 from models.translator.symbols import symbols_of
 from models.translator.voices import Voices
 
-NUMBERS = ("morph", "map_x", "map_y", "map", "dynamics", "gain_db", "transpose")
+POSITION = ("map_x", "map_y", "map", "space_3", "space_4", "space_5", "space_6")
+NUMBERS = ("morph", *POSITION, "dynamics", "gain_db", "transpose")
 WORDS = ("instrument", "morph_instrument", "morph_dynamics")
 SAME = "same"
 SMOOTH_SECONDS = 0.03  # until a parameter has gone two thirds of its way
@@ -126,7 +127,7 @@ class Playing:
             "symbols": symbols[None, :, 0],
             "targets": symbols[None, :, 1],
             "morph": np.array([[moving["morph"]]], np.float32),
-            "position": np.array([[moving["map_x"], moving["map_y"], moving["map"]]], np.float32),
+            "position": np.array([[moving[name] for name in POSITION]], np.float32),
             "pitches": pitches[None].astype(np.float32),
             "features": features[None],
         }
