@@ -26,8 +26,9 @@ class TranslatorConfig:
     windows, falls: samples of each spectrum's window, all ending at the newest sample, and of its short falling side.
     reach_hz: lowest and highest frequency at which each window is asked: long ones know which pitch, short ones when.
     slots: notes heard at once. voices: notes played at once, ringing ones counted.
-    harmonics: multiples of a pitch's frequency at which its evidence is gathered; own_harmonics: those a slot sees as they are.
-    dropout: share of what is seen of a note that training leaves out at random when its place is read.
+    harmonics: multiples of a pitch's frequency at which its evidence is gathered; own_harmonics: those a slot sees as they are, and
+    between: how many places half way above them.
+    dropout, loudness_dropout: share of what is seen of a note that training leaves out at random when its place is read.
     latent: dimensions of the space between signal and symbol; the last `loudness` of them hold the dynamics and nothing else.
     axes: directions of the space that a hand can steer by; the first two are the map's.
     bands_hz: ends of the bands in which a slot's partials are summed for it.
@@ -46,6 +47,7 @@ class TranslatorConfig:
     spectral_channels: int = 8
     harmonics: tuple[float, ...] = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
     own_harmonics: int = 20
+    between: int = 8
     intervals: tuple[int, ...] = (-24, -19, -12, -7, -2, -1, 1, 2, 7, 12, 19, 24)
     narrow_channels: int = 8
     channels: int = 40
@@ -57,7 +59,8 @@ class TranslatorConfig:
     latent: int = 32
     loudness: int = 4
     axes: int = 6
-    loudness_channels: int = 48
+    loudness_channels: int = 192
+    loudness_dropout: float = 0.4
     bands_hz: tuple[float, ...] = (0.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)
     symbol_channels: int = 96
     n_fft: int = 2048

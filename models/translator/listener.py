@@ -8,9 +8,7 @@ with its state.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +16,13 @@ from torch.nn import functional
 
 from models.layers.mixing import IntervalMixing
 from models.layers.recurrence import PitchwiseRecurrence
-from models.translator.config import GROUPS, LOWEST_PITCH, PITCHES, TranslatorConfig
-from models.translator.features import GAIN, SCALE, VariableQ
+from models.translator.config import GROUPS, PITCHES, TranslatorConfig
+from models.translator.features import VariableQ
+from models.translator.loudness import LoudnessReader
+from models.translator.partials import NoteMean, OwnPartials, places_of, steps_of
 from models.translator.space import SymbolDecoder, bounded, side_by_side
 
-BRIGHT_HZ = (1000.0, 2000.0, 4000.0)
-_LOUDNESS = 1 + len(BRIGHT_HZ) + 7  # numbers that say how loud and bright a note is, but those of its bands
+TOLD = 3  # numbers beside what is seen
 SUMMED_BINS, SUMMED_WINDOWS = 24, (1, 3)  # of the spectrum as a whole, beside a slot's own partials
 
 
@@ -44,31 +43,20 @@ class Listener(nn.Module):
         self.sure = nn.Linear(config.head_channels, 2)
         self.pitch = nn.Parameter(0.5 * torch.randn(PITCHES, config.pitch_channels))
         summed = len(SUMMED_WINDOWS) * (config.bins // SUMMED_BINS)
-        seen = 3 * channels + windows * config.own_harmonics + config.pitch_channels + summed + 2
+        self.partials = OwnPartials(config)
+        self.own = windows * self.partials.places
+        self.since = NoteMean(config.phases, self.own)
+        seen = 3 * channels + 2 * self.own + config.pitch_channels + summed + TOLD
         self.slot_in = nn.Linear(seen, config.slot_channels)
         self.slot_hidden = nn.Linear(config.slot_channels, config.slot_channels)
         self.place = nn.Linear(config.slot_channels, 2 * (config.latent - config.loudness))
-        self.loudness_in = nn.Linear(
-            _LOUDNESS + len(config.bands_hz) - 1 + GROUPS["instrument"], config.loudness_channels
-        )
-        self.loudness = nn.Linear(config.loudness_channels, 2 * config.loudness)
+        self.loudness = LoudnessReader(config, self.own, TOLD)
         with torch.no_grad():
             self.sure.bias[:] = -4.0  # most pitches are silent
-        starts = _steps(config.harmonics, config)
+        starts = steps_of(list(config.harmonics), config)
         self._below, self._starts = max(0, -min(starts)), [max(0, -min(starts)) + start for start in starts]
         self._above = max(0, config.bins_per_semitone * (PITCHES - 1) + max(starts) + 1 - config.bins)
-        gathered, own = _places(config.harmonics, config), _places(tuple(range(1, config.own_harmonics + 1)), config)
-        hertz = (
-            440
-            * 2 ** ((torch.arange(PITCHES) + LOWEST_PITCH - 69) / 12)[:, None]
-            * torch.arange(1, config.own_harmonics + 1)
-        )
-        ends = [*pairwise(config.bands_hz), *((least, float("inf")) for least in BRIGHT_HZ)]
-        bands = torch.stack([((hertz >= low) & (hertz < high)).float() for low, high in ends], -1)
-        self.register_buffer("hertz", hertz, persistent=False)  # (pitches, harmonics)
-        self.register_buffer("bands", bands, persistent=False)  # (pitches, harmonics, bands)
-        self.register_buffer("gathered", gathered, persistent=False)  # (pitches, harmonics), bins + 1 being none
-        self.register_buffer("own", own, persistent=False)
+        self.register_buffer("gathered", places_of(list(config.harmonics), config), persistent=False)
 
     def forward(self, audio: Tensor, levelled: Tensor, taught: Tensor | None = None) -> dict[str, Tensor]:
         """(batch, samples), `levelled` (batch, 1) and `taught` (batch, frames, pitches), 1 where a pitch shall have a slot ->
@@ -84,7 +72,12 @@ class Listener(nn.Module):
         trunk = torch.cat([harmonic, mixed, remembered], -1)
         sure = self.sure(torch.relu(self.head(trunk)))
         asked = sure[..., 0] if taught is None else sure[..., 0] + 100 * taught.flatten(0, 1)
-        pitch, seen = self._slots(trunk, spectra, sure[..., 0], asked, levelled.repeat_interleave(frames, 0))
+        with torch.no_grad():
+            now = self.partials(spectra)
+            alone = (values.unflatten(0, (batch, frames)) for values in (now, asked, sure[..., 1]))
+            mean, count = (part.flatten(0, 1) for part in self.since(*alone))
+        own = torch.cat([trunk, now, mean], -1)
+        pitch, seen = self._slots(own, spectra, sure[..., 0], asked, count, levelled.repeat_interleave(frames, 0))
         mean, log_variance = self.read(seen, pitch)
         found = {
             "active": sure[..., 0],
@@ -101,6 +94,7 @@ class Listener(nn.Module):
         return {
             "audio": self.features.initial_state(batch),
             "recurrence": self.recurrence.initial_state(batch, PITCHES),
+            "since": self.since.initial_state(batch),
         }
 
     def step(
@@ -114,10 +108,13 @@ class Listener(nn.Module):
         remembered, memory = self.recurrence.step(mixed, state["recurrence"])
         trunk = torch.cat([harmonic, mixed.reshape(harmonic.shape), remembered.reshape(harmonic.shape)], -1)
         sure = self.sure(torch.relu(self.head(trunk)))
-        pitch, seen = self._slots(trunk, spectra, sure[..., 0], sure[..., 0], levelled)
-        mean, _ = self.read(seen, pitch)
-        outputs = {"active": sure[..., 0].sigmoid(), "onset": sure[..., 1].sigmoid(), "position": mean}
-        return outputs | self.decoder.probabilities(mean), {"audio": heard, "recurrence": memory}
+        now = self.partials(spectra)
+        mean, count, since = self.since.step(now, sure[..., 0], sure[..., 1], state["since"])
+        own = torch.cat([trunk, now, mean], -1)
+        pitch, seen = self._slots(own, spectra, sure[..., 0], sure[..., 0], count, levelled)
+        place, _ = self.read(seen, pitch)
+        outputs = {"active": sure[..., 0].sigmoid(), "onset": sure[..., 1].sigmoid(), "position": place}
+        return outputs | self.decoder.probabilities(place), {"audio": heard, "recurrence": memory, "since": since}
 
     def _evidence(self, spectra: Tensor, gather: Callable[[Tensor], Tensor]) -> Tensor:
         """(n, windows, bins) -> (n, pitches, channels)."""
@@ -144,51 +141,25 @@ class Listener(nn.Module):
         hidden = torch.relu(hidden + self.slot_hidden(hidden))
         who = bounded(self.place(hidden))
         instrument = self.decoder.who(who[0])[..., : GROUPS["instrument"]].softmax(-1).detach()
-        loud = torch.tanh(self.loudness_in(torch.cat([self._loudness(seen, pitch), instrument], -1)))
-        return side_by_side(who, bounded(self.loudness(loud)))
-
-    def _loudness(self, seen: Tensor, pitch: Tensor) -> Tensor:
-        """What says how hard a note is played, and no more, so that it holds for notes that were never heard: how loud its partials
-        are, together and in bands, how bright, its pitch as a smooth curve, how many notes there are, and whether levels say anything."""
-        windows, harmonics = len(self.config.windows), self.config.own_harmonics
         first = 3 * self.config.channels
-        partials = seen[..., first : first + windows * harmonics].unflatten(-1, (windows, harmonics))
-        power = (torch.expm1(partials.amax(-2) / SCALE) / GAIN).square()
-        total = power.sum(-1, keepdim=True) + 1e-12
-        summed = (power.unsqueeze(-1) * self.bands[pitch]).sum(-2)
-        bands, bright = summed.split([len(self.config.bands_hz) - 1, len(BRIGHT_HZ)], -1)
-        centre = torch.log((power * self.hertz[pitch]).sum(-1, keepdim=True) / total + 1) - 6
-        first_share = torch.log(power[..., :1] / total + 1e-4) / 4
-        height = (pitch.to(power.dtype).unsqueeze(-1) + LOWEST_PITCH - 60) / 24
-        levels = [torch.log(total) / 4 + 2, torch.log(bands + 1e-9) / 4 + 3, torch.log(bright / total + 1e-5) / 4]
-        return torch.cat([*levels, centre, first_share, height, height.square(), height**3, seen[..., -2:]], -1)
+        now, mean = seen[..., first : first + 2 * self.own].chunk(2, -1)
+        loud = self.loudness(now, mean, seen[..., -TOLD:], pitch, instrument)
+        return side_by_side(who, bounded(loud))
 
     def _drop(self, values: Tensor) -> Tensor:
         return functional.dropout(values, self.config.dropout, self.training)
 
     def _slots(
-        self, trunk: Tensor, spectra: Tensor, sure: Tensor, asked: Tensor, levelled: Tensor
+        self, own: Tensor, spectra: Tensor, sure: Tensor, asked: Tensor, count: Tensor, levelled: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Rows (n, slots) of the pitches that are asked for most, and what is seen of each (n, slots, features): the trunk, its
-        partials, its row, the spectrum as a whole, how many notes there seem to be, and whether levels say nothing."""
-        slots, windows = self.config.slots, len(self.config.windows)
+        """Rows (n, slots) of the pitches that are asked for most, and what is seen of each (n, slots, features): what is its own, its
+        row, the spectrum as a whole, and what is told: for how long it has sounded, how many notes there seem to be, and whether levels
+        say nothing."""
+        slots = self.config.slots
         pitch = torch.topk(asked, slots).indices
-        own = torch.gather(trunk, 1, pitch.unsqueeze(-1).expand(-1, -1, trunk.shape[-1]))
-        places = self.own[pitch].flatten(1).unsqueeze(1).expand(-1, windows, -1)
-        partials = torch.gather(functional.pad(spectra, (0, 1)), 2, places)  # (n, windows, slots * harmonics)
-        partials = partials.unflatten(2, (slots, -1)).transpose(1, 2).flatten(2)
+        mine = torch.gather(own, 1, pitch.unsqueeze(-1).expand(-1, -1, own.shape[-1]))
+        age = torch.log1p(torch.gather(count, 1, pitch)).unsqueeze(-1) / 3
         whole = torch.index_select(spectra, 1, torch.tensor(SUMMED_WINDOWS)).unflatten(2, (-1, SUMMED_BINS)).mean(-1)
-        count = sure.sigmoid().sum(1, keepdim=True)
-        common = torch.cat([whole.flatten(1), count, levelled], 1).unsqueeze(1).expand(-1, slots, -1)
-        return pitch, torch.cat([own, partials, self.pitch[pitch], common], -1)
-
-
-def _steps(multiples: tuple[float, ...], config: TranslatorConfig) -> list[int]:
-    """How many bins above a pitch each multiple of its frequency lies."""
-    return [round(12 * config.bins_per_semitone * math.log2(multiple)) for multiple in multiples]
-
-
-def _places(multiples: tuple[float, ...], config: TranslatorConfig) -> Tensor:
-    """Return (pitches, multiples): the bins of each pitch's multiples; the bin after the last where there is none."""
-    places = config.bins_per_semitone * torch.arange(PITCHES)[:, None] + torch.tensor(_steps(multiples, config))
-    return torch.where((places >= 0) & (places < config.bins), places, config.bins)
+        notes = sure.sigmoid().sum(1, keepdim=True)
+        common = torch.cat([whole.flatten(1), notes, levelled], 1).unsqueeze(1).expand(-1, slots, -1)
+        return pitch, torch.cat([mine, self.pitch[pitch], common[..., :-2], age, common[..., -2:]], -1)

@@ -23,11 +23,10 @@ SOUNDING_DB, STEADY_DB = 35.0, 10.0  # below its loudest: where a note is over, 
 ANALYSED = 160  # frames
 RENDERS_SHARE = 0.25  # of the notes of an instrument of which there are real ones
 RELEASE_SECONDS = (0.02, 0.09)
-FARTHEST_STEPS = (
-    3  # semitones a recording is moved by. Where none is moved, a pitch tells which of its dynamics was ever heard.
-)
+FARTHEST_STEPS = 3  # semitones a recording is moved by: else a pitch would tell which of its dynamics was ever heard
 UNSURE_DB = 0.7  # standard deviation of the level of notes that are played as recorded
 MADE_AT = 48000  # Hz: the codecs of `augmentation` want one of their rates
+LEVELLED_SHARE = 0.35  # of excerpts
 VOICES_SHARE = (0.24, 0.38, 0.2, 0.18)  # excerpts of none, one, two and three voices
 
 
@@ -122,7 +121,7 @@ class Excerpts:
         mixed = np.zeros(length, np.float32)
         onsets = np.zeros((self.frames, PITCHES), np.float32)
         playing, begins = np.full((self.frames, PITCHES), -1, np.int32), []
-        levelled = rng.random() < 0.5
+        levelled = rng.random() < LEVELLED_SHARE
         voices = int(rng.choice(len(VOICES_SHARE), p=VOICES_SHARE))
         for _ in range(voices):
             gain = 10 ** ((rng.uniform(-8, 8) if levelled else rng.normal(0, UNSURE_DB)) / 20)

@@ -67,9 +67,9 @@ class Player(nn.Module):
         self, symbols: Tensor, targets: Tensor, morph: Tensor, position: Tensor, pitches: Tensor, features: Tensor,
         state: dict[str, Tensor],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
-        """Symbols and those to morph to (batch, voices, SYMBOLS), how far (batch, 1), a position on the map, how much it counts and how
-        far to go along the other axes (batch, axes + 1), pitches as they sound (batch, voices), FEATURES (batch, voices, …) and the state -> `amplitude` (batch,
-        voices, partials) and `noise` (batch, bins), and the new state."""
+        """One hop. symbols and those to morph to: (batch, voices, SYMBOLS); how far: (batch, 1); a position on the map, how much it
+        counts and how far to go along the other axes: (batch, axes + 1); pitches as they sound: (batch, voices); FEATURES: (batch,
+        voices, …) -> `amplitude` (batch, voices, partials) and `noise` (batch, bins), and the new state."""
         place = self.place(symbols, targets, morph, position)
         memory = state["recurrence"] * (1 - features[..., _NEW]).unsqueeze(1).unsqueeze(-1)
         told = torch.relu(self.into(torch.cat([place, features, _numbers(pitches)], -1)))

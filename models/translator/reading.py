@@ -23,7 +23,10 @@ from models.translator.network import TranslatorNetwork
 from models.translator.space import divergence, drawn, one_hot
 
 RATE, BATCH, AVERAGING, PLAYED_EVERY = 2e-3, 1536, 0.998, 5
-LOUDNESS_PACE = 4.0  # times that rate: few numbers in, few out
+LOUDNESS_PACE, LOUDNESS_DECAY = (
+    1.5,
+    0.3,
+)  # times that rate; weight decay, by which it holds for cells that were never heard
 EMPTY_SHARE = 0.25  # of the slots that hold no note: most are plainly empty
 NEW_ROWS_SHARE = 0.35  # of the time: hearing more excerpts rather than passing over what was heard
 MOST_ROWS = 500_000
@@ -66,14 +69,15 @@ def read_on(
     """Learn to read, and to play by the loss `play`, for `seconds` of wall time; the network ends with the mean of its last weights.
     report: told of every hundredth step."""
     listener, player = network.listener, network.player
-    parts = {
-        1.0: [listener.slot_in, listener.slot_hidden, listener.place],
-        LOUDNESS_PACE: [listener.loudness_in, listener.loudness],
-    }
-    parts[1.0] += [player.into, player.recurrence, player.hidden, player.levels]
-    groups = [{"params": [p for part in some for p in part.parameters()], "pace": pace} for pace, some in parts.items()]
-    parameters = [parameter for group in groups for parameter in group["params"]]
-    optimizer = torch.optim.AdamW(groups, lr=RATE, weight_decay=0.02, betas=(0.9, 0.98))
+    parts = [listener.slot_in, listener.slot_hidden, listener.place]
+    parts += [player.into, player.recurrence, player.hidden, player.levels]
+    read, loud = [p for part in parts for p in part.parameters()], [*listener.loudness.parameters()]
+    groups = [
+        {"params": read, "pace": 1.0, "weight_decay": 0.02},
+        {"params": loud, "pace": LOUDNESS_PACE, "weight_decay": LOUDNESS_DECAY},
+    ]
+    parameters = [*read, *loud]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
     means = [parameter.detach().clone() for parameter in parameters]
     rng, spent, elapsed, step = np.random.default_rng([seed, 9]), 0.0, 0.0, 0
     rows = gather(network, bank, excerpts, 64, rng)

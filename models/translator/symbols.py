@@ -28,6 +28,9 @@ def dynamics_of(velocity: float) -> float:
 
 
 def velocity_of(probabilities: np.ndarray) -> int:
-    """Probabilities of the dynamics (5,) -> the velocity 1..127 that is expected."""
-    total = max(float(probabilities.sum()), 1e-9)
-    return int(np.clip(round(float(probabilities @ list(VELOCITIES.values())) / total), 1, 127))
+    """Probabilities of the dynamics (5,) -> the velocity 1..127 that is expected, as near the likeliest dynamic as no other is."""
+    velocities = np.array(list(VELOCITIES.values()), float)
+    expected = float(probabilities @ velocities) / max(float(probabilities.sum()), 1e-9)
+    between = np.concatenate([[1.0], (velocities[1:] + velocities[:-1]) / 2, [127.0]])
+    likeliest = int(probabilities.argmax())
+    return round(float(np.clip(expected, between[likeliest] + 0.51, between[likeliest + 1] - 0.51)))

@@ -26,7 +26,8 @@ AGAIN_SECONDS = 0.07  # between two onsets of a pitch
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
     """on, off: evidence at which a note starts and ends; confirm, release: hops for which; again: onset that starts it anew;
-    attack: samples from the end of the hop that says an onset back to the onset."""
+    attack: samples from the end of the hop that says an onset back to the onset; patient: a note that is sure waits as long as its
+    place allows, since how hard it is played shows late."""
 
     on: float = 0.6
     off: float = 0.3
@@ -34,6 +35,7 @@ class TrackerSettings:
     release: int = 4
     again: float = 0.6
     attack: float = 192.0
+    patient: bool = False
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> TrackerSettings:
@@ -53,6 +55,7 @@ class NoteTracker:
         self._said, self._quiet = np.zeros(PITCHES, int), np.zeros(PITCHES, int)  # hops running
         self._dynamics = np.zeros((PITCHES, 5))
         self._armed = np.ones(PITCHES, bool)
+        self._pending: dict[int, float] = {}  # pitch that is sure and waits -> its place
         self.sounding, self._onset = np.zeros(PITCHES, bool), np.full(PITCHES, -1e12)
 
     def step(self, end: int, outputs: Tensors, open_to_new: bool) -> list[Event]:
@@ -65,12 +68,12 @@ class NoteTracker:
         said = evidence >= min(0.97, settings.on * factor)
         self._said = np.where(said, self._said + 1, 0)
         self._quiet = np.where(evidence < settings.off * factor, self._quiet + 1, 0)
-        self._dynamics = np.where(said[:, None], self._dynamics + dynamics, 0.0)
+        self._dynamics = np.where((said | self._waits())[:, None], self._dynamics + dynamics, 0.0)
         struck = (onset >= settings.again) & self._armed & (end - self._onset > self._again) & self.sounding & said
         self._armed = (self._armed & ~struck) | (onset < 0.5 * settings.again)
         events: list[Event] = []
         for key in np.flatnonzero(self.sounding & (self._quiet >= settings.release)):
-            events.append(self._end(int(key), max(end - settings.release * self._hop, end - 1 - self._earliest)))
+            events += self._end(int(key), max(end - settings.release * self._hop, end - 1 - self._earliest))
         pitches = np.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES)
         allowed = (pitches >= self.lowest) & (pitches <= self.highest) & open_to_new
         new = (self._said >= settings.confirm) & (~self.sounding | struck) & allowed
@@ -78,18 +81,35 @@ class NoteTracker:
             place = max(self._place(int(key), end), end - 1.0 - self._earliest, 0.0)
             if self.sounding[key]:
                 place = max(place, self._onset[key] + 1)
-                events.append(self._end(int(key), place))
+                events += self._end(int(key), place)
             self._onset[key], self.sounding[key] = place, True
-            events.append(NoteOn(place, int(pitches[key]), velocity_of(self._dynamics[key])))
-        return events
+            self._pending[int(key)] = place
+        last = (
+            end + self._hop - 1.0 - self._earliest if settings.patient else np.inf
+        )  # a place before it cannot wait for another hop
+        due = [key for key, place in self._pending.items() if place < last]
+        return events + [event for key in due for event in self._begin(key)]
+
+    def _waits(self) -> np.ndarray:
+        waits = np.zeros(PITCHES, bool)
+        waits[list(self._pending)] = True
+        return waits
 
     def end_all(self, place: float) -> list[Event]:
         """End every sounding note at `place`."""
-        return [self._end(int(key), place) for key in np.flatnonzero(self.sounding)]
+        return [event for key in np.flatnonzero(self.sounding) for event in self._end(int(key), place)]
 
-    def _end(self, key: int, place: float) -> NoteOff:
+    def _begin(self, key: int) -> list[Event]:
+        """The beginning of a pitch, if it waits."""
+        if key not in self._pending:
+            return []
+        return [NoteOn(self._pending.pop(key), key + LOWEST_PITCH, velocity_of(self._dynamics[key]))]
+
+    def _end(self, key: int, place: float) -> list[Event]:
+        """The end of a pitch that sounds, and its beginning if that has waited."""
+        begun = self._begin(key)
         self.sounding[key] = False
-        return NoteOff(max(place, float(self._onset[key]) + 1), key + LOWEST_PITCH)
+        return [*begun, NoteOff(max(place, float(self._onset[key]) + 1), key + LOWEST_PITCH)]
 
     def _place(self, key: int, end: int) -> float:
         """The onset: where the first hop of the last ones lies that said so."""

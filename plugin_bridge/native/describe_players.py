@@ -2,7 +2,8 @@
 
     backline models --json | python3 describe_players.py > players.hpp
 
-A plug-in's parameters are fixed when it is built, so they come from the manifests this way. A model that works in several directions
+A plug-in's parameters are fixed when it is built, so they come from the manifests this way; a host automates numbers, so that texts
+are left out. A model that works in several directions
 is a player in each, called `MODEL DIRECTION`.
 """
 
@@ -14,6 +15,8 @@ FIRST = (
     "transcriber",
     "probe",
     "performer",
+    "translator listen",
+    "translator play",
 )  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
 ABBREVIATIONS = ("mpe",)
 
@@ -51,12 +54,12 @@ def describe(models: dict[str, Any]) -> str:
 
 def _players(name: str, model: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the players that a model is: name -> `model`, `direction` (none where it has but one way), `parameters`."""
-    if not model["directions"]:
-        return [(name, {"model": name, "direction": "", "parameters": model["parameters"]})]
+    ways = model["directions"] or {"": model}
     return [
-        (f"{name} {direction}", {"model": name, "direction": direction, "parameters": {
-            parameter: row for parameter, row in way["parameters"].items() if parameter != "direction"}})
-        for direction, way in model["directions"].items()
+        (f"{name} {direction}".rstrip(), {"model": name, "direction": direction, "parameters": {
+            parameter: row for parameter, row in way["parameters"].items()
+            if not row["text"] and not (direction and parameter == "direction")}})
+        for direction, way in ways.items()
     ]  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def _facing(found: Model, faced: Manifest) -> dict:  # type: ignore[type-arg]  #
     return {
         **ports_of(faced),
         "heads": [_head(found, faced, head.look_ahead_ms) for head in faced.heads],
-        "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices,
+        "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices, "text": p.text,
                                 "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in faced.stream_parameters},
     }  # fmt: skip
 

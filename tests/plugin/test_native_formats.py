@@ -17,11 +17,15 @@ BUNDLES = {
     "BacklineInstrument": "instrument",
     "BacklineTranscriber": "transcriber",
     "BacklinePerformer": "performer",
+    "BacklineTranslator": "translator",
+    "BacklineTranslatorListener": "translator_listener",
 }
-INSTRUMENTS = ("instrument", "performer")  # which go on a MIDI track
+INSTRUMENTS = ("instrument", "performer", "translator")  # which go on a MIDI track
 OWN_PARAMETERS = {
     "transcriber": {"instrument", "look_ahead_ms", "sensitivity", "tuning_hz"},
     "performer": {"instrument", "look_ahead_ms", "dynamics", "brightness", "vibrato", "room"},
+    "translator": {"instrument", "morph", "morph_instrument", "map_x", "map_y", "space_3", "dynamics"},
+    "translator_listener": {"level", "sensitivity", "lowest", "highest", "transpose"},
 }
 
 

@@ -54,7 +54,7 @@ def test_playing_hop_by_hop_equals_the_whole_note(small):
         for k in range(HOPS):
             told = torch.zeros(1, config.voices, len(FEATURES))
             told[0, 2] = features[k]
-            nowhere = torch.zeros(1, 1), torch.zeros(1, 3)
+            nowhere = torch.zeros(1, 1), torch.zeros(1, 7)
             outputs, state = player.step(symbols, symbols, *nowhere, pitches, told, state)
             said.append(outputs["amplitude"][0, 2])
             assert not outputs["amplitude"][0, [0, 1, 3]].any()
@@ -66,7 +66,7 @@ def test_playing_hop_by_hop_equals_the_whole_note(small):
 def test_who_plays_nothing_is_silent(small):
     config = small.config
     nothing = torch.zeros(1, config.voices, SYMBOLS)
-    inputs = nothing, nothing, torch.zeros(1, 1), torch.zeros(1, 3), torch.zeros(1, config.voices)
+    inputs = nothing, nothing, torch.zeros(1, 1), torch.zeros(1, 7), torch.zeros(1, config.voices)
     with torch.no_grad():
         outputs, _ = small.player.step(
             *inputs, torch.zeros(1, config.voices, len(FEATURES)), small.player.initial_state(1)
@@ -82,13 +82,16 @@ def test_a_morph_goes_from_one_place_to_the_other_and_the_map_is_reached(small):
     with torch.no_grad():
         ends = [player.encoder(symbols)[0] for symbols in (here, there)]
         for share in (0.0, 0.5, 1.0):
-            place = player.place(here, there, torch.tensor([[share]]), torch.zeros(1, 3))
+            place = player.place(here, there, torch.tensor([[share]]), torch.zeros(1, 7))
             torch.testing.assert_close(place, ends[0] + share * (ends[1] - ends[0]))
-        place = player.place(here, there, torch.zeros(1, 1), torch.tensor([[0.5, -0.25, 1.0]]))
-        seen = ((place - player.centre) @ player.axes.t() / player.span).flatten()
+        place = player.place(here, there, torch.zeros(1, 1), torch.tensor([[0.5, -0.25, 1.0, 0.0, 0.0, 0.0, 0.0]]))
+        seen = ((place - player.centre) @ player.axes[:2].t() / player.span[:2]).flatten()
     torch.testing.assert_close(seen, torch.tensor([0.5, -0.25]), atol=1e-4, rtol=1e-4)
-    rest = (place - ends[0]) - (place - ends[0]) @ player.axes.t() @ player.axes
+    rest = (place - ends[0]) - (place - ends[0]) @ player.axes[:2].t() @ player.axes[:2]
     assert rest.abs().max() < 1e-4, "it left the plane's direction too"
+    with torch.no_grad():
+        along = player.place(here, there, torch.zeros(1, 1), torch.tensor([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]]))
+    torch.testing.assert_close((along - ends[0])[0, 0], player.span[2] * player.axes[2], atol=1e-4, rtol=1e-4)
 
 
 def test_the_map_says_where_everything_is(small):

@@ -5,6 +5,7 @@ import pytest
 
 from models.events import NoteOff, NoteOn
 from models.translator.config import LOWEST_PITCH
+from models.translator.symbols import dynamics_of, velocity_of
 from models.translator.tracker import NoteTracker, TrackerSettings, gather
 
 HOP, RATE = 256, 32_000
@@ -93,3 +94,37 @@ def test_evidence_is_the_surest_slots():
     assert evidence[72 - LOWEST_PITCH] == pytest.approx(0.5)
     assert np.count_nonzero(evidence) == 2
     assert dynamics[60 - LOWEST_PITCH, 3] == 1
+
+
+def test_a_patient_tracker_waits_for_how_hard_it_is_played():
+    settings = TrackerSettings(on=0.6, off=0.3, confirm=2, release=3, attack=100.0, patient=True)
+    tracker = NoteTracker(settings, HOP, RATE, 12 * HOP)
+    events = []
+    for number in range(20):
+        hop = said((60, 0.9), onset=(60,) if number < 2 else (), dynamics=0 if number < 4 else 3)
+        told = tracker.step((number + 1) * HOP, hop, True)
+        assert all(event.sample >= (number + 1) * HOP - 1 - 12 * HOP for event in told)
+        events += [(number, event) for event in told]
+    ((when, on),) = events
+    assert on.sample == HOP - 100
+    assert when == 11, "the last hop that may still say it"
+    assert round(dynamics_of(on.velocity)) == 3
+
+
+def test_a_note_that_ends_while_it_waits_is_told_first():
+    settings = TrackerSettings(on=0.6, off=0.3, confirm=2, release=3, patient=True)
+    tracker = NoteTracker(settings, HOP, RATE, 40 * HOP)
+    on, off = run(tracker, [said((60, 0.9), onset=(60,))] * 4 + [said()] * 4)
+    assert isinstance(on, NoteOn)
+    assert isinstance(off, NoteOff)
+    assert off.sample > on.sample
+    run(tracker, [said((62, 0.9))] * 3)
+    assert [type(event) for event in tracker.end_all(20.0 * HOP)] == [NoteOn, NoteOff]
+
+
+def test_a_velocity_is_of_the_likeliest_dynamic_and_leans_to_its_neighbours():
+    for likeliest in range(5):
+        for share in (0.0, 0.2, 0.45):
+            probabilities = (1 - share) * np.eye(5)[likeliest] + share * np.full(5, 0.2)
+            assert round(dynamics_of(velocity_of(probabilities))) == likeliest
+    assert velocity_of(np.array([0, 0.1, 0.6, 0.3, 0])) > velocity_of(np.array([0, 0.3, 0.6, 0.1, 0]))

@@ -92,7 +92,9 @@ def test_a_run_learns_stops_and_goes_on(bank, others, tmp_path, monkeypatch):
     assert {"1 pitch", "2 dynamics", "3 octave"} <= set(json.loads(card["figures"]))
     network = load_network(tmp_path / CHECKPOINT)
     assert network.config == SMALL
-    assert torch.linalg.norm(network.player.axes) == pytest.approx(2**0.5, rel=1e-3), "the map is in the checkpoint"
+    assert torch.linalg.norm(network.player.axes) == pytest.approx(SMALL.axes**0.5, rel=1e-3), (
+        "the map is in the checkpoint"
+    )
     seconds = float(read_card(tmp_path / RESUME)["elapsed"])
     learn(bank, bank, others, tmp_path, minutes=(seconds + 1e-3) / 60 / JOINT_SHARE, **small)
     assert read_card(tmp_path / CHECKPOINT)["step"] == "2"
