@@ -16,6 +16,7 @@ CONTRACT = 1
 
 Clock = Literal["hop", "sixteenth", "beat", "bar", "event"]
 PortKind = Literal["audio", "notes", "roll", "magnitude", "drums"]
+LONGEST_TEXT = 400  # characters of a parameter that is a text
 DIRECTION = "direction"
 """The parameter whose choices are the directions that a model works in, for instance audio to notes and notes to audio."""
 
@@ -64,7 +65,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A setting. Numbers have minimum and maximum, words have choices. fixed: chosen when the stream opens."""
+    """A setting. Numbers have minimum and maximum, words have choices. fixed: chosen when the stream opens.
+
+    text: words of one's own, up to LONGEST_TEXT characters; what they may say the player checks, with a ManifestError of its own.
+    """
 
     name: str
     default: float | str
@@ -75,6 +79,7 @@ class Parameter:
     fixed: bool = False
     description: str = ""
     directions: tuple[str, ...] = ()
+    text: bool = False
 
     def parse(self, value: object) -> float | str:
         """Return `value` as this parameter's type. Raises ManifestError with what is allowed."""
@@ -83,6 +88,13 @@ class Parameter:
                 if str(value) == choice or _same_number(value, choice):
                     return choice
             raise ManifestError(f"{self.name} is '{value}'; allowed: {', '.join(self.choices)}")
+        if self.text:
+            words = str(value).strip()
+            if len(words) > LONGEST_TEXT or not words.isprintable():
+                raise ManifestError(
+                    f"{self.name} is '{words:.40}', {len(words)} characters; allowed: {LONGEST_TEXT} in one line"
+                )
+            return words
         try:
             number = float(str(value))
         except ValueError:

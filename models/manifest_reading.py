@@ -129,6 +129,8 @@ def _check(manifest: Manifest) -> None:
     for parameter in manifest.parameters:
         if parameter.name in taken:
             raise ManifestError(f"parameter '{parameter.name}' has the name of one that every stream of notes has")
+        if parameter.text and (parameter.choices or parameter.minimum is not None or parameter.maximum is not None):
+            raise ManifestError(f"parameter '{parameter.name}' is a text, which has no choices, minimum or maximum")
         parameter.parse(parameter.default)
     _check_files(manifest)
     _check_directions(manifest)

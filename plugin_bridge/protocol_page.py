@@ -63,7 +63,8 @@ comes back from there, to the address the blocks came from. The data port stays 
   get through. A frame that is no packet is answered by `/backline/fail` and ends nothing; a client that leaves
   4 MiB unread is disconnected. A stream outlives its connection, as it outlives a UDP client that falls silent.
 * Every parameter of a stream has an address of its own, `/backline/stream/<n>/<parameter>`: with a value it is set, clipped to its
-  range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
+  range; without one it is answered at that address. One that is a text takes a string of up to 400 characters; what the player does
+  not understand is refused and changes nothing. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
   `HOST_INFO` names UDP as the transport, and beside it `TCP_PORT` and `TCP_FRAMING`, since the proposal knows only one.
 * A command whose engine fails is carried out by the next; load, open and changes are answered within 55, 28 and 8 s, if need be
   by a refusal.

@@ -48,10 +48,13 @@ def level_loss(said: Tensor, heard: Tensor, valid: Tensor) -> Tensor:
     return (apart * known).sum() / known.sum().clamp(min=1) / LEVEL_SCALE
 
 
-def symbols_of_notes(bank: Bank, indices: Tensor, pitches: Tensor) -> Tensor:
-    """(n, groups): those of notes of the bank, heard as `pitches`."""
+def symbols_of_notes(bank: Bank, indices: Tensor, pitches: Tensor, heard: bool = False) -> Tensor:
+    """(n, groups): those of notes of the bank, heard as `pitches`. heard: the dynamics of a render are unknown where its instrument has
+    real notes, since a sound font's velocities are another scale."""
     chosen = indices.numpy()
-    instrument, dynamics = (
-        torch.from_numpy(column[chosen].astype(np.int64)) for column in (bank.instrument, bank.dynamics)
-    )
-    return torch.stack([instrument, pitches % 12, pitches // 12 - 1, dynamics], -1)
+    dynamics = bank.dynamics[chosen].astype(np.int64)
+    if heard:
+        rendered_only = ~np.isin(np.arange(GROUPS["instrument"]), bank.instrument[bank.real])
+        dynamics = np.where(bank.real[chosen] | rendered_only[bank.instrument[chosen]], dynamics, -1)
+    instrument = torch.from_numpy(bank.instrument[chosen].astype(np.int64))
+    return torch.stack([instrument, pitches % 12, pitches // 12 - 1, torch.from_numpy(dynamics)], -1)

@@ -53,12 +53,16 @@ class LoudnessReader(nn.Module):
         """(…, numbers): log power of all partials and of those in each band, shares of what is bright and of the first, and centre."""
         own = partials.unflatten(-1, (self.windows, -1))[..., : self.harmonics]
         power = (torch.expm1(own.amax(-2) / SCALE) / GAIN).square()
-        total = power.sum(-1, keepdim=True) + 1e-12
+        total = power.sum(-1, keepdim=True).clamp(min=1e-12)  # the exporter drops an addend as small as that
         summed = (power.unsqueeze(-1) * self.bands[pitch]).sum(-2)
         bands, bright = summed.split([self.bands_below, len(BRIGHT_HZ)], -1)
         centre = torch.log((power * self.hertz[pitch]).sum(-1, keepdim=True) / total + 1) - 6
         first = torch.log(power[..., :1] / total + 1e-4) / 4
-        levels = [torch.log(total) / 4 + 2, torch.log(bands + 1e-9) / 4 + 3, torch.log(bright / total + 1e-5) / 4]
+        levels = [
+            torch.log(total) / 4 + 2,
+            torch.log(bands.clamp(min=1e-9)) / 4 + 3,
+            torch.log(bright / total + 1e-5) / 4,
+        ]
         return torch.cat([*levels, centre, first], -1)
 
     def _drop(self, values: Tensor) -> Tensor:

@@ -68,9 +68,10 @@ def translator_manifest(
             Parameter("map_x", 0.0, -1.5, 1.5, directions=PLAY, description="across the map of the space"),
             Parameter("map_y", 0.0, -1.5, 1.5, directions=PLAY, description="up the map of the space"),
             Parameter("map", 0.0, 0.0, 1.0, directions=PLAY, description="how much the place on the map counts, not the symbols"),
-            *(Parameter(f"space_{axis}", 0.0, -1.5, 1.5, directions=PLAY, description="moves along another axis of the space, the "
-                        "instruments' and dynamics' farthest after the map's two" if axis == 3 else "moves along the next axis of the space")
+            *(Parameter(f"space_{axis}", 0.0, -1.5, 1.5, directions=PLAY, description=f"along axis {axis} of the space, from where it is")
               for axis in range(3, config.axes + 1)),
+            Parameter("path", "", text=True, directions=PLAY,
+                      description="where the sound goes and when it is there in seconds: flute pp 0, cello ff 1.5, -0.5 0.8 3, loop 5"),
             Parameter("dynamics", 0.0, -1.0, 1.0, directions=PLAY, description="added to every note's strength, in shares of pp to ff"),
             Parameter("gain_db", 0.0, -60.0, 24.0, unit="dB", directions=PLAY, description="level"),
         ),

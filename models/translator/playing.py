@@ -1,7 +1,6 @@
 """The translator that plays: one hop of notes in, as many samples out, with no look-ahead.
 
-Symbols of each voice become a place in the space; parameters move it: towards another instrument or dynamic, and over the map. Every
-move is smoothed over some hops, so that nothing clicks.
+Symbols of each voice become a place in the space, which `steering` moves about.
 """
 
 from __future__ import annotations
@@ -19,15 +18,12 @@ from models.phase.sounding import Sounding
 from models.step import Step
 from models.stream import StreamSpec, stream_spec
 from models.translator.config import SYMBOLS, TranslatorConfig
-from models.translator.notes import DYNAMICS, INSTRUMENTS
+from models.translator.notes import DYNAMICS
+from models.translator.paths import Label
+from models.translator.steering import Steering
 from models.translator.symbols import symbols_of
 from models.translator.voices import Voices
 
-POSITION = ("map_x", "map_y", "map", "space_3", "space_4", "space_5", "space_6")
-NUMBERS = ("morph", *POSITION, "dynamics", "gain_db", "transpose")
-WORDS = ("instrument", "morph_instrument", "morph_dynamics")
-SAME = "same"
-SMOOTH_SECONDS = 0.03  # until a parameter has gone two thirds of its way
 BEND_RANGE = 2.0  # semitones
 EXPRESSION = 11  # the controller
 
@@ -39,15 +35,12 @@ class Playing:
         self._config = config = TranslatorConfig.from_json(manifest.settings["config"])
         head = manifest.head(float(settings["look_ahead_ms"]))
         self._spec = stream_spec(manifest, head, "commit")
-        self._parameters = {name: manifest.parameter(name) for name in (*NUMBERS, *WORDS)}
         self._shows = any(port.kind == "magnitude" for port in manifest.outputs)
         self._step = step
         self._sounding = Sounding(
             config.n_fft, config.hop, config.reach, config.sample_rate, config.voices, config.partials
         )
-        self._keep = float(np.exp(-config.hop / (SMOOTH_SECONDS * config.sample_rate)))
-        self._values: dict[str, float] = {name: float(settings[name]) for name in NUMBERS}
-        self._words: dict[str, str] = {name: str(settings[name]) for name in WORDS}
+        self._steering = Steering(manifest, settings, config.hop, config.sample_rate)
         self._end = 0
         self.reset()
 
@@ -65,17 +58,12 @@ class Playing:
         self._coming: deque[PitchBend | ControlChange] = deque()
         self._bend, self._loud = np.zeros(16), np.ones(16)  # semitones, and share of the dynamics, of each channel
         self._rolling, self._end = False, 0
-        self._moving = dict(self._values)
-        self._mixed: np.ndarray | None = None  # the instruments and targets as they sound, on their way
+        self._steering.reset()
+        self._strengths: dict[int, tuple[float, ...]] = {}  # a note's number -> dynamics of its two ends as they sound
 
     def set(self, name: str, value: float | str) -> None:
         """Change a parameter that is not fixed; see StreamProcessor.set."""
-        if name in NUMBERS:
-            self._values[name] = float(self._parameters[name].parse(value))
-        elif name in WORDS:
-            self._words[name] = str(self._parameters[name].parse(value))
-        else:
-            raise KeyError(name)
+        self._steering.set(name, value)
 
     def process(self, block: Block) -> Block:
         """Take one hop; see StreamProcessor.process."""
@@ -98,13 +86,15 @@ class Playing:
 
     def _take(self, event: HostEvent) -> None:
         if isinstance(event, NoteOn):
-            pitch = event.pitch + round(self._values["transpose"])
+            pitch = event.pitch + self._steering.transpose
             self._keys.press(event, pitch if 0 <= pitch <= 127 else None, event.velocity)
         elif isinstance(event, NoteOff):
             self._keys.release(event)
         elif isinstance(event, Transport):
             if self._rolling and not event.playing:  # one that stands still is told of again and again
                 self._keys.end_all(event.sample)
+            if event.playing and not self._rolling:
+                self._steering.begin(event.sample)
             self._rolling = event.playing
         elif isinstance(event, ControlChange) and event.control == SUSTAIN:
             self._keys.move_pedal(event)
@@ -114,60 +104,51 @@ class Playing:
     def _render(self, start: int) -> tuple[np.ndarray, np.ndarray]:
         """The samples (hop,) from sample `start` on, and the frame (bins,) that adds to them."""
         self._wheel(start + self._config.hop)
+        labels = self._steering.step(start, start + self._config.hop)
         features = self._voices.hop(start)
         notes = self._voices.begins()
         if all(note is None for note in notes):
-            self._moving, self._mixed = dict(self._values), None  # out of silence nothing has to move
+            self._steering.settle()  # out of silence nothing has to move
+            self._strengths = {}
             return self._sounding.rest()
-        for name, value in self._values.items():
-            self._moving[name] = value + self._keep * (self._moving[name] - value)
-        symbols, pitches = self._symbols()
-        moving = self._moving
+        symbols, pitches = self._symbols(labels)
         inputs = {
             "symbols": symbols[None, :, 0],
             "targets": symbols[None, :, 1],
-            "morph": np.array([[moving["morph"]]], np.float32),
-            "position": np.array([[moving[name] for name in POSITION]], np.float32),
+            "morph": self._steering.morph(),
+            "position": self._steering.position(),
             "pitches": pitches[None].astype(np.float32),
             "features": features[None],
         }
         outputs, self._state = self._step(inputs, self._state)
         levels = {name: outputs[name][0] for name in ("amplitude", "noise")}
         hertz = 440 * 2 ** ((pitches - 69) / 12)
-        return self._sounding.next(start, notes, hertz, levels, float(10 ** (moving["gain_db"] / 20)))
+        return self._sounding.next(start, notes, hertz, levels, self._steering.gain)
 
     def _wheel(self, until: int) -> None:
-        """Take up the bends and the expression of this hop."""
+        """Take up the bends and the controllers of this hop."""
         while self._coming and self._coming[0].sample < until:
             event = self._coming.popleft()
             if isinstance(event, PitchBend):
                 self._bend[event.channel] = BEND_RANGE * event.value / 8192
             elif event.control == EXPRESSION:
                 self._loud[event.channel] = event.value / 127
+            else:
+                self._steering.turn(event)
 
-    def _symbols(self) -> tuple[np.ndarray, np.ndarray]:
+    def _symbols(self, labels: tuple[Label, Label]) -> tuple[np.ndarray, np.ndarray]:
         """Symbols of the voices and what they morph to (voices, 2, SYMBOLS), and their pitches as they sound (voices,)."""
-        softest = len(DYNAMICS) - 1
         whole = np.zeros((len(self._voices.slots), 2, SYMBOLS), np.float32)
         pitches = np.full(len(whole), 60.0)
-        own = INSTRUMENTS.index(self._words["instrument"])
-        other = self._words["morph_instrument"]
+        before, self._strengths = self._strengths, {}
         for slot, voice in enumerate(self._voices.slots):
             if voice is None:
                 continue
             pitches[slot] = voice.pitch + self._bend[voice.channel]
-            dynamics = voice.dynamics + softest * (self._moving["dynamics"] + self._loud[voice.channel] - 1)
-            wanted = (
-                dynamics if self._words["morph_dynamics"] == SAME else DYNAMICS.index(self._words["morph_dynamics"])
-            )
-            target = own if other == SAME else INSTRUMENTS.index(other)
-            whole[slot] = symbols_of(own, voice.pitch, dynamics), symbols_of(target, voice.pitch, wanted)
-        return self._eased(whole), pitches
-
-    def _eased(self, whole: np.ndarray) -> np.ndarray:
-        """The symbols with a change of instrument or target that is under way: shares of the old and of the new."""
-        size = len(INSTRUMENTS)
-        common = whole.max(0)[:, :size]  # every voice has the same instruments
-        self._mixed = common if self._mixed is None else common + self._keep * (self._mixed - common)
-        taken = (whole > 0).any(2, keepdims=True)
-        return np.concatenate([np.where(taken, self._mixed, 0), whole[..., size:]], 2).astype(np.float32)
+            added = (len(DYNAMICS) - 1) * (self._steering.strength + self._loud[voice.channel] - 1)
+            wanted = tuple(added + (voice.dynamics if label.dynamics is None else label.dynamics) for label in labels)
+            now = before.get(voice.number, wanted)
+            self._strengths[voice.number] = strengths = tuple(map(self._steering.eased, wanted, now))
+            for end, (label, strength) in enumerate(zip(labels, strengths, strict=True)):
+                whole[slot, end] = symbols_of(label.instrument or 0, voice.pitch, strength)
+        return self._steering.mixed(whole), pitches

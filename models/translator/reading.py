@@ -53,7 +53,7 @@ def gather(network: TranslatorNetwork, bank: Bank, excerpts: Excerpts, count: in
     heard = torch.gather(playing, 2, found["pitch"])
     taken = heard >= 0
     kept = taken | (torch.rand(taken.shape) < EMPTY_SHARE)
-    symbols = symbols_of_notes(bank, heard[kept].clamp(min=0), found["pitch"][kept] + LOWEST_PITCH)
+    symbols = symbols_of_notes(bank, heard[kept].clamp(min=0), found["pitch"][kept] + LOWEST_PITCH, heard=True)
     return Rows(found["seen"][kept].half(), symbols, taken[kept])
 
 

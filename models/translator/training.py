@@ -50,7 +50,7 @@ DIVERGENCE_STEPS = 400.0  # until the divergences count in full
 JUDGED = 96  # mixtures of two and of three
 JOINT_SHARE = 0.6  # of the minutes; the rest is for reading alone, see `reading`
 RELEASE_SECONDS, PIANO_RELEASE_SECONDS = 0.05, 0.08  # a key let go in training: the level falls by 8.7 dB in each
-OTHERS, OTHERS_SECONDS = 160, 4.0
+OTHERS, OTHERS_SECONDS = 640, 4.0
 RENDERED = ("violin", "trumpet")  # of which there are no real notes here: these are held out of the fonts too
 
 
@@ -182,7 +182,7 @@ def _hear(network: TranslatorNetwork, bank: Bank, excerpts: list[Excerpt], warm:
     logits, any_note = network.decoder(place)
     taken = heard >= 0
     losses["sounding"] = SOUNDING * functional.binary_cross_entropy_with_logits(any_note, taken.float())
-    symbols = symbols_of_notes(bank, heard[taken], found["pitch"][taken] + LOWEST_PITCH)
+    symbols = symbols_of_notes(bank, heard[taken], found["pitch"][taken] + LOWEST_PITCH, heard=True)
     losses |= {f"heard {name}": value for name, value in symbol_loss(logits[taken], symbols).items()}
     said = network.encoder(one_hot(symbols))
     mean, log_variance = found["mean"][taken], found["log_variance"][taken]

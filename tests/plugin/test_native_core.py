@@ -1,5 +1,6 @@
 """The core of the native plug-in without a framework: queue, ledger, wire, placement, transport, and all of them in the exchange."""
 
+import json
 import os
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_the_parameters_are_those_of_the_manifests(command_line, tmp_path: Path)
     assert made.stdout == (native / "plugin" / "players.hpp").read_text(), (
         "run: backline models --json | python3 plugin_bridge/native/describe_players.py > plugin_bridge/native/plugin/players.hpp"
     )
+
+
+def test_a_text_is_no_parameter_of_a_plug_in(command_line, translator_folder: Path) -> None:
+    models = command_line("models", "--json", "--models", translator_folder)
+    row = json.loads(models.stdout)["translator"]["directions"]["play"]["parameters"]
+    assert row["path"]["text"]
+    words = [sys.executable, Path(__file__).parents[2] / "plugin_bridge" / "native" / "describe_players.py"]
+    made = subprocess.run(words, input=models.stdout, capture_output=True, text=True, check=True).stdout
+    assert f"translator_play_parameters, {len(row) - 2}}}," in made, "all but the path and the direction"
+    assert '{"space_6", "Space 6", ' in made
+    assert '"path"' not in made
 
 
 def test_a_model_of_several_directions_is_a_player_in_each(command_line, mirror_folder: Path) -> None:

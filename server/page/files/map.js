@@ -22,8 +22,14 @@ export class SpaceMap {
     this.said = varies(map.dynamics) ? ["instrument", "dynamics"] : ["instrument"];
     this.edge = map.grid.at(-1);
     this.at = { map_x: 0, map_y: 0, map: 0 };
-    [this.hover, this.held, this.sending, this.stale] = [null, false, 0, true];
-    this.move = limited(() => this.tell("map_x", "map_y"));
+    [this.hover, this.held, this.ahead, this.stale] = [null, false, 0, true]; // ahead: moves that the server has not answered
+    this.move = limited(async () => {
+      const moves = this.moves;
+      this.moves = 0;
+      await this.tell("map_x", "map_y");
+      this.ahead -= moves;
+    });
+    this.moves = 0; // of them, those that are not sent
     this.rows = Object.fromEntries(this.said.map((kind) => [kind, this.list(kind)]));
     this.part("loudness").textContent = this.said.includes("dynamics")
       ? "The dots lie where the instruments do, from their softest, small, to their loudest, large."
@@ -57,7 +63,7 @@ export class SpaceMap {
 
   /** Take the parameters from the server, unless a hand is ahead of them. */
   show(values) {
-    if (this.held || this.sending) return;
+    if (this.held || this.ahead) return;
     for (const name of Object.keys(this.at)) this.at[name] = Number(values[name]);
     this.changed();
   }
@@ -80,6 +86,8 @@ export class SpaceMap {
     const inside = (value) => Math.round(1000 * Math.min(this.edge, Math.max(-this.edge, value))) / 1000;
     [this.at.map_x, this.at.map_y] = [inside(x), inside(y)];
     this.changed();
+    this.moves += 1;
+    this.ahead += 1;
     this.move();
   }
 
@@ -106,9 +114,9 @@ export class SpaceMap {
   }
 
   async tell(...names) {
-    this.sending += 1;
+    this.ahead += 1;
     const problems = await Promise.all(names.map((name) => this.send(name, this.at[name])));
-    this.sending -= 1;
+    this.ahead -= 1;
     this.part("space-note").textContent = problems.find(Boolean) ?? "";
   }
 
