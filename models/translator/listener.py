@@ -23,7 +23,7 @@ from models.translator.partials import NoteMean, OwnPartials, places_of, steps_o
 from models.translator.space import SymbolDecoder, bounded, side_by_side
 
 TOLD = 3  # numbers beside what is seen
-SUMMED_BINS, SUMMED_WINDOWS = 24, (1, 3)  # of the spectrum as a whole, beside a slot's own partials
+SUMMED_BINS = 24  # of the spectrum as a whole, beside a slot's own partials
 
 
 class Listener(nn.Module):
@@ -42,15 +42,15 @@ class Listener(nn.Module):
         self.head = nn.Linear(3 * channels, config.head_channels)
         self.sure = nn.Linear(config.head_channels, 2)
         self.pitch = nn.Parameter(0.5 * torch.randn(PITCHES, config.pitch_channels))
-        summed = len(SUMMED_WINDOWS) * (config.bins // SUMMED_BINS)
+        self.common = windows * (config.bins // SUMMED_BINS) + TOLD  # numbers beside a slot's own
         self.partials = OwnPartials(config)
         self.own = windows * self.partials.places
         self.since = NoteMean(config.phases, self.own)
-        seen = 3 * channels + 2 * self.own + config.pitch_channels + summed + TOLD
+        seen = 3 * channels + 2 * self.own + config.pitch_channels + self.common
         self.slot_in = nn.Linear(seen, config.slot_channels)
         self.slot_hidden = nn.Linear(config.slot_channels, config.slot_channels)
         self.place = nn.Linear(config.slot_channels, 2 * (config.latent - config.loudness))
-        self.loudness = LoudnessReader(config, self.own, TOLD)
+        self.loudness = LoudnessReader(config, self.own, self.common)
         with torch.no_grad():
             self.sure.bias[:] = -4.0  # most pitches are silent
         starts = steps_of(list(config.harmonics), config)
@@ -143,7 +143,7 @@ class Listener(nn.Module):
         instrument = self.decoder.who(who[0])[..., : GROUPS["instrument"]].softmax(-1).detach()
         first = 3 * self.config.channels
         now, mean = seen[..., first : first + 2 * self.own].chunk(2, -1)
-        loud = self.loudness(now, mean, seen[..., -TOLD:], pitch, instrument)
+        loud = self.loudness(now, mean, seen[..., -self.common :], pitch, instrument)
         return side_by_side(who, bounded(loud))
 
     def _drop(self, values: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ class Listener(nn.Module):
         pitch = torch.topk(asked, slots).indices
         mine = torch.gather(own, 1, pitch.unsqueeze(-1).expand(-1, -1, own.shape[-1]))
         age = torch.log1p(torch.gather(count, 1, pitch)).unsqueeze(-1) / 3
-        whole = torch.index_select(spectra, 1, torch.tensor(SUMMED_WINDOWS)).unflatten(2, (-1, SUMMED_BINS)).mean(-1)
+        whole = spectra.unflatten(2, (-1, SUMMED_BINS)).mean(-1)
         notes = sure.sigmoid().sum(1, keepdim=True)
         common = torch.cat([whole.flatten(1), notes, levelled], 1).unsqueeze(1).expand(-1, slots, -1)
         return pitch, torch.cat([mine, self.pitch[pitch], common[..., :-2], age, common[..., -2:]], -1)

@@ -16,13 +16,14 @@ from models.translator.config import GROUPS, LOWEST_PITCH, PITCHES, TranslatorCo
 from models.translator.features import GAIN, SCALE
 
 BRIGHT_HZ = (1000.0, 2000.0, 4000.0)
-_NUMBERS = 6 + len(BRIGHT_HZ)  # beside the bands: of `_summed`
+_NUMBERS = 3 + len(BRIGHT_HZ)  # of `_summed`, beside the bands
 
 
 class LoudnessReader(nn.Module):
-    """(…, partials now, their means, and `told`), rows of pitches and instruments -> mean and log variance (…, 2 * loudness)."""
+    """Of notes (…): their partials now and as a mean, the spectrum as a whole, what is told, their rows and instruments -> mean and log
+    variance of their loudness (…, 2 * loudness)."""
 
-    def __init__(self, config: TranslatorConfig, partials: int, told: int) -> None:
+    def __init__(self, config: TranslatorConfig, partials: int, common: int) -> None:
         super().__init__()
         self.windows, self.harmonics, self.bands_below = (
             len(config.windows),
@@ -36,16 +37,16 @@ class LoudnessReader(nn.Module):
         bands = torch.stack([((hertz >= low) & (hertz < high)).float() for low, high in ends], -1)
         self.register_buffer("hertz", hertz, persistent=False)  # (pitches, harmonics)
         self.register_buffer("bands", bands, persistent=False)  # (pitches, harmonics, bands)
-        seen = 2 * (partials + _NUMBERS - 3 + self.bands_below) + 3 + told + GROUPS["instrument"]
+        seen = 2 * (partials + _NUMBERS + self.bands_below) + 3 + common + GROUPS["instrument"]
         self.into = nn.Linear(seen, config.loudness_channels)
         self.hidden = nn.Linear(config.loudness_channels, config.loudness_channels)
         self.place = nn.Linear(config.loudness_channels, 2 * config.loudness)
 
-    def forward(self, now: Tensor, mean: Tensor, told: Tensor, pitch: Tensor, instrument: Tensor) -> Tensor:
-        """See the class; now and mean: (…, partials), told: (…, told), instrument: (…, instruments) probabilities."""
+    def forward(self, now: Tensor, mean: Tensor, common: Tensor, pitch: Tensor, instrument: Tensor) -> Tensor:
+        """See the class; now and mean: (…, partials), common: (…, common), instrument: (…, instruments) probabilities."""
         height = (pitch.to(now.dtype).unsqueeze(-1) + LOWEST_PITCH - 60) / 24
         curve = torch.cat([height, height.square(), height**3], -1)
-        seen = [now, mean, self._summed(now, pitch), self._summed(mean, pitch), curve, told, instrument]
+        seen = [now, mean, self._summed(now, pitch), self._summed(mean, pitch), curve, common, instrument]
         hidden = self._drop(torch.relu(self.into(torch.cat(seen, -1))))
         return torch.as_tensor(self.place(self._drop(torch.relu(self.hidden(hidden)))))
 

@@ -42,7 +42,7 @@ class SymbolDecoder(nn.Module):
         self.into = nn.Linear(config.latent - config.loudness, config.symbol_channels)
         self.hidden = nn.Linear(config.symbol_channels, config.symbol_channels)
         self.said = nn.Linear(config.symbol_channels, SYMBOLS - DYNAMICS + 1)
-        self.loudness = nn.Sequential(nn.Linear(config.loudness, 16), nn.ReLU(), nn.Linear(16, DYNAMICS))
+        self.loudness = nn.Linear(config.loudness, DYNAMICS)  # so that a place can say any probabilities
 
     def forward(self, place: Tensor) -> tuple[Tensor, Tensor]:
         who, how = place.split(self.sizes, -1)

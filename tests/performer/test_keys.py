@@ -3,8 +3,8 @@
 import pytest
 
 from models.events import ControlChange, NoteOff, NoteOn
-from models.performer.config import PerformerConfig
 from models.keys import Keys
+from models.performer.config import PerformerConfig
 from models.performer.score import Voices
 
 
