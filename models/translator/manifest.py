@@ -8,9 +8,10 @@ from models.translator.config import TranslatorConfig
 from models.translator.notes import DYNAMICS, INSTRUMENTS
 
 LISTEN, PLAY = ("listen",), ("play",)
-LOOK_AHEAD_HOPS = {"commit": 14, "live": 5}
+LOOK_AHEAD_HOPS = {"commit": 38, "live": 5}
+SOONER_HOPS = 14  # of a commit stream that shall not wait so long; how hard a note is played shows less
 DECODING: dict[str, dict[str, Any]] = {
-    "commit": {"tracker": {"on": 0.5, "off": 0.3, "confirm": 5, "release": 5}},
+    "commit": {"tracker": {"on": 0.5, "off": 0.3, "confirm": 5, "release": 5, "patient": True}},
     "live": {"tracker": {"on": 0.55, "off": 0.3, "confirm": 2, "release": 4}, "live_delay": 1280},
 }
 """Kind of stream -> how notes are decided, see `tracker`; live_delay in samples."""
@@ -24,7 +25,8 @@ def translator_manifest(
     heads = {kind: _head(config.hop * hops, config, LISTEN) for kind, hops in LOOK_AHEAD_HOPS.items()}
     here = _head(0, config, PLAY)
     instruments, same = INSTRUMENTS, "same"
-    listened = tuple(sorted(f"{head.look_ahead_ms:g}" for head in heads.values()))
+    offered = (*heads.values(), _head(config.hop * SOONER_HOPS, config, LISTEN))
+    listened = tuple(f"{head.look_ahead_ms:g}" for head in sorted(offered, key=lambda head: head.look_ahead))
     return Manifest(
         name="translator",
         title="Translator: notes from a sound, a sound from notes, and the space between",
@@ -41,7 +43,7 @@ def translator_manifest(
             Port("audio", "audio", 1, "full scale", directions=PLAY),
             Port("spectrum", "magnitude", unit="full scale", directions=PLAY),
         ),
-        heads=(*heads.values(), here),
+        heads=(*offered, here),
         parameters=(
             Parameter("direction", "listen", choices=("listen", "play"), fixed=True,
                       description="listen: audio to notes; play: notes to audio"),
