@@ -7,7 +7,8 @@ from typing import Any  # Any: a torch module, where torch is installed
 import numpy as np
 
 from models.manifest import GraphSpec, Manifest
-from models.model_file import ModelFileError, read_manifest
+from models.model_file import read_manifest
+from models.model_parts import ModelFileError, name_of, paths_in
 from models.registry import BUNDLED, bundled_files
 from models.step import Tensors
 from server.errors import BacklineError
@@ -15,7 +16,7 @@ from server.errors import BacklineError
 
 def model_files(folder: Path | None = None) -> dict[str, Path]:
     """Return the bundled models that are there and those of `folder`, by name. Raises BacklineError if none is."""
-    files = bundled_files() | ({path.stem: path for path in sorted(folder.glob("*.onnx"))} if folder else {})
+    files = bundled_files() | ({name_of(path): path for path in paths_in(folder)} if folder else {})
     if not files:
         raise BacklineError(
             f"none of the bundled models ({', '.join(BUNDLED)}) is there; `backline export` writes them"
@@ -29,6 +30,11 @@ def load_manifest(path: Path) -> Manifest:
         return read_manifest(path)
     except ModelFileError as error:
         raise BacklineError(str(error)) from error
+
+
+def graphs_of(name: str, manifest: Manifest) -> dict[str, GraphSpec]:
+    """Return a model's graphs by what a row calls each: the model's name, and the graph's where there are several."""
+    return {name if len(manifest.graphs) == 1 else f"{name} {graph.name}": graph for graph in manifest.graphs}
 
 
 def noise_inputs(graph: GraphSpec, batch: int = 1) -> Tensors:

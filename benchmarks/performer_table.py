@@ -1,21 +1,24 @@
 """How near do renderings of a score come to the recording? Ours beside FluidSynth's fonts and the published network.
 
-    backline bench performer_table -- --data DIR --published RUN/published.safetensors --peers-python PYTHON
+    backline bench performer_table -- --data DIR --model A.onnx=ours, seed 1 B.onnx=ours, seed 2 --seeds --renders DIR
 
 DIR holds audio/NAME.flac and ref/NAME.mid, or NAME.wav beside NAME.mid: recordings and the scores of those very performances.
-Beside the figures of `render_scores` stands whether transcribers hear the score's notes in a rendering (onset F1, 50 ms), and
-in the recording itself. Needs librosa and mir_eval (extra `train`), and fluidsynth for its rows.
+Beside the figures of `render_scores` stands who else hears what was asked for (`performer_ears`); the recording's own row says how
+much that tells. What --renders keeps is taken as long as model, score and code are the same. --seeds sums up rows whose
+names differ only by a trailing `seed N`. Needs librosa and mir_eval (extra `train`), and fluidsynth for its rows.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.performer_ears import Ear, ears_of, nearness_ear
 from benchmarks.performer_programs import (
     FONTS,
     PROGRAMS,
@@ -26,26 +29,25 @@ from benchmarks.performer_programs import (
     published_player,
 )
 from benchmarks.record import RESULTS, Row, write_rows
-from benchmarks.render_scores import score_files
 from benchmarks.transcription_curve import Pairs, pairs_of
-from benchmarks.transcription_programs import find_peers, head_program, missing_peers, nearest_head, peer_program
-from benchmarks.transcription_scores import Part, figures, reference_part
 from server.errors import BacklineError
-from server.model_store import find_model
 
 NAME = "performer_table"
 COLUMNS = {
-    "mel_db": "mel distance",
+    "mel_db": "mel dB",
     "tonality_db": "tonality",
     "envelope": "envelope",
     "timbre": "timbre",
     "chroma": "chroma",
     "onset": "onset",
-    "transcriber_f1": "notes heard",
-    "basic_pitch_f1": "by Basic Pitch",
+    "transcriber_f1": "heard",
+    "basic_pitch_f1": "Basic Pitch",
+    "pitch": "pitch",
+    "harmonics_db": "harmonics dB",
+    "instrument": "instrument",
 }
-LOOK_AHEAD_MS = 160.0  # of the transcriber: its most accurate head
-Ears = dict[str, Callable[[Path, Path], float]]
+SEED = re.compile(r",? seed \S+$")
+LEAST, MOST = "_least", "_most"
 
 
 def players(arguments: argparse.Namespace) -> Iterator[Player]:
@@ -55,63 +57,72 @@ def players(arguments: argparse.Namespace) -> Iterator[Player]:
             print(f"no row for {name}: it is not installed", file=sys.stderr)
         else:
             yield font_player(font, PROGRAMS[arguments.instrument])
-    for weights in arguments.published:
-        yield published_player(weights, arguments.iterations)
+    for word in arguments.published:
+        weights, name = named(word)
+        yield published_player(Path(weights), arguments.iterations, name)
     if not arguments.published:
         print("no row for the published network: no --published was given", file=sys.stderr)
-    for model in arguments.model:
+    for word in arguments.model:
+        model, name = named(word)
         try:
-            find_model(model)
+            yield performer_player(model, [f"instrument={arguments.instrument}", *arguments.set], name)
         except BacklineError as error:
             print(f"no row for {model}: {error}", file=sys.stderr)
-        else:
-            yield performer_player(model, [f"instrument={arguments.instrument}", *arguments.set])
 
 
-def ears_of(arguments: argparse.Namespace) -> Ears:
-    """Return who listens, by the name of the figure: (rendering, score) -> onset F1. Say who is not there."""
-    transcriber = find_model("transcriber")
-    head = nearest_head(transcriber.manifest, LOOK_AHEAD_MS)
-    program = head_program(transcriber, head, "commit", {"instrument": arguments.transcriber}, arguments.provider)
-    ears: Ears = {"transcriber_f1": lambda sound, score: _onset_f1(score, program.hear(sound))}
-    versions = find_peers(arguments.peers_python)
-    for line in missing_peers(versions, arguments.peers_python):
-        print(line, file=sys.stderr)
-    if "basic_pitch" in versions:
-
-        def heard(sound: Path, score: Path) -> float:
-            peer = peer_program(
-                arguments.peers_python, "basic_pitch", versions["basic_pitch"], [sound], arguments.cache
-            )
-            return _onset_f1(score, peer.hear(sound))
-
-        ears["basic_pitch_f1"] = heard
-    return ears
+def named(word: str) -> tuple[str, str]:
+    """Return a file or model and the name of its row, given as FILE=NAME; without a name it is empty."""
+    file, equals, name = word.rpartition("=")
+    return (word, "") if not equals or Path(word).exists() else (file, name)
 
 
-def measure(pairs: Pairs, who: Sequence[Player], ears: Ears, folder: Path) -> Iterator[Row]:
-    """Yield the recording's row and one for each player, piece by piece; renderings that `folder` holds are taken as they are."""
+def measure(pairs: Pairs, who: Sequence[Player], ears: Sequence[Ear], folder: Path) -> Iterator[Row]:
+    """Yield the recording's row and one for each player, piece by piece; `folder` keeps renderings and figures."""
     import soundfile
 
     for recording, score in pairs:
-        heard = {name: ear(recording, score) for name, ear in ears.items()}
-        yield _rounded({"case": f"{recording.stem}: recording"} | heard)
+        yield {"case": f"{recording.stem}: recording"} | listened(recording, score, ears, folder)
         seconds = soundfile.info(str(recording)).duration
+        near = nearness_ear(recording)
         for player in who:
-            rendering = folder / f"{recording.stem}, {player.name}.wav"
-            if not rendering.exists():
-                player.plays(score, rendering, seconds)
-            row: Row = {"case": f"{recording.stem}: {player.name}"} | score_files(recording, rendering).to_json()
-            yield _rounded(row | {name: ear(rendering, score) for name, ear in ears.items()})
+            rendering = player.rendering(score, seconds, folder)
+            row: Row = {"case": f"{recording.stem}: {player.name}"}
+            row |= listened(rendering, score, [near, *ears], folder)
+            yield row
             print(f"{row['case']}: {row['mel_db']} dB", file=sys.stderr)
 
 
-def markdown(piece: str, rows: Sequence[Row]) -> str:
-    """Return the rows of one piece as a table for a README."""
-    lines = [f"| {piece} | {' | '.join(COLUMNS.values())} |", "|---|" + "---:|" * len(COLUMNS)]
+def listened(sound: Path, score: Path, ears: Sequence[Ear], folder: Path) -> Row:
+    """Return what all ears say of a sound."""
+    row: Row = {}
+    for ear in ears:
+        row |= ear.row(sound, score, folder / "scores")
+    return row
+
+
+def over_seeds(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield mean, least and most of the rows whose names differ only by their seeds, of two and more."""
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        cells = [f"{row[name]:.2f}" if name in row else "" for name in COLUMNS]
-        lines.append(f"| {row['case'].removeprefix(f'{piece}: ')} | {' | '.join(cells)} |")
+        if SEED.search(row["case"]):
+            groups.setdefault(SEED.sub("", row["case"]), []).append(row)
+    for case, group in groups.items():
+        if len(group) < 2:
+            continue
+        whole: Row = {"case": f"{case}, {len(group)} seeds", "seeds": len(group)}
+        for name in [name for name in COLUMNS if all(name in row for row in group)]:
+            values = [float(row[name]) for row in group]
+            whole |= {name: round(float(np.mean(values)), 4), name + LEAST: min(values), name + MOST: max(values)}
+        yield whole
+
+
+def markdown(piece: str, rows: Sequence[Row]) -> str:
+    """Return the rows of one piece as a table for a README; columns that nobody has a figure for are left out."""
+    columns = {name: title for name, title in COLUMNS.items() if any(name in row for row in rows)}
+    lines = [f"| {piece} | {' | '.join(columns.values())} |", "|---|" + "---:|" * len(columns)]
+    for row in rows:
+        cells = " | ".join(_cell(row, name) for name in columns)
+        lines.append(f"| {row['case'].removeprefix(f'{piece}: ')} | {cells} |")
     return "\n".join(lines)
 
 
@@ -130,7 +141,9 @@ def main(words: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as scratch:
             folder = arguments.renders or Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            rows += measure(pairs, list(players(arguments)), ears_of(arguments), folder)
+            rows += measure(pairs, list(players(arguments)), list(ears_of(arguments, folder)), folder)
+        if arguments.seeds:
+            rows += list(over_seeds(rows))
         path = write_rows(NAME, rows, arguments.results)
     except (BacklineError, OSError, ImportError, subprocess.CalledProcessError) as error:
         print(f"backline bench {NAME}: {error}", file=sys.stderr)
@@ -148,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pieces", nargs="+", default=[], metavar="NAME", help="these alone")
     parser.add_argument("--instrument", choices=sorted(PROGRAMS), default="violin", help="what plays (default violin)")
     parser.add_argument("--fonts", nargs="*", default=list(FONTS), metavar="FONT", help="names or files of sound fonts")
-    parser.add_argument("--published", type=Path, nargs="+", default=[], metavar="FILE", help="published.safetensors")
+    parser.add_argument("--published", nargs="+", default=[], metavar="FILE[=NAME]", help="published.safetensors")
     parser.add_argument(
         "--iterations",
         type=int,
@@ -156,28 +169,36 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="of Griffin-Lim for the published network (default 300)",
     )
-    parser.add_argument("--model", nargs="*", default=["performer"], metavar="MODEL", help="names or .onnx files")
+    parser.add_argument(
+        "--model",
+        nargs="*",
+        default=["performer"],
+        metavar="MODEL[=NAME]",
+        help="models or .onnx files, and their rows",
+    )
+    parser.add_argument("--seeds", action="store_true", help="sum up rows that differ by a trailing `seed N` alone")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the model")
     parser.add_argument(
         "--transcriber", default="strings", metavar="INSTRUMENT", help="what the transcriber listens for"
     )
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument("--peers-python", type=Path, metavar="PYTHON", help="a Python that has basic-pitch")
+    parser.add_argument(
+        "--data-notes", type=Path, metavar="DIR", help="recordings that a classifier of instruments learns"
+    )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keeps what peers heard, by the audio's bytes")
     parser.add_argument(
-        "--renders", type=Path, metavar="DIR", help="keeps the renderings, and takes those that it holds"
+        "--renders", type=Path, metavar="DIR", help="keeps renderings, figures and classifier while nothing changed"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where rows are appended")
     return parser
 
 
-def _onset_f1(score: Path, heard: Part) -> float:
-    part = reference_part(score)
-    return float(figures(part, heard, float(part.notes.intervals.max(initial=1.0)), np.inf)["onset_f1"])
-
-
-def _rounded(row: Row) -> Row:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+def _cell(row: Row, name: str) -> str:
+    if name not in row:
+        return ""
+    spread = f" ({row[name + LEAST]:.2f} to {row[name + MOST]:.2f})" if name + LEAST in row else ""
+    return f"{row[name]:.2f}{spread}"
 
 
 if __name__ == "__main__":

@@ -63,15 +63,24 @@ class Picture:
         return Picture(*(curve[..., margin:-margin] for curve in curves))
 
 
-def score_files(recording: Path, rendering: Path) -> Nearness:
-    """Score two audio files. Raises BacklineError where one cannot be read."""
-    return score_rendering(*(_loaded(path) for path in (recording, rendering)))
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What renderings are held against; made once for all of them. length: samples at RATE, a second at least."""
+
+    length: int
+    seen: Picture
 
 
-def score_rendering(recording: Curve, rendering: Curve) -> Nearness:
+def read_recording(path: Path) -> Recording:
+    """Read an audio file to hold renderings against. Raises BacklineError where it cannot be read."""
+    samples = load_sound(path)
+    length = max(len(samples), RATE)
+    return Recording(length, _picture(_as_loud(samples, length)))
+
+
+def score_rendering(recording: Recording, rendering: Curve) -> Nearness:
     """Score samples (n,) at RATE; a rendering is cut or padded to the recording's length."""
-    length = max(len(recording), RATE)
-    played, made = (_picture(_as_loud(sound, length)) for sound in (recording, rendering))
+    played, made = recording.seen, _picture(_as_loud(rendering, recording.length))
     margin = max(1, round(MOST_SHIFT_MS / 1000 * RATE / HOP))
     kept = played.moved(0, margin)
     shift = max(
@@ -93,6 +102,15 @@ def score_rendering(recording: Curve, rendering: Curve) -> Nearness:
         onset=correlation(kept.onset, made.onset),
         shift_ms=1000 * shift * HOP / RATE,
     )
+
+
+def load_sound(path: Path) -> Curve:
+    """Return an audio file as (n,) float32 at RATE, its channels mixed. Raises BacklineError where it cannot be read."""
+    import soxr
+
+    samples, rate = read_audio(path)
+    mono = samples.mean(0)
+    return np.asarray(soxr.resample(mono, rate, RATE) if rate != RATE else mono, np.float32)
 
 
 def correlation(one: Curve, other: Curve) -> float:
@@ -120,12 +138,3 @@ def _as_loud(sound: Curve, length: int) -> Curve:
     """Bring a sound to a root mean square of 1, then to a length."""
     loud = sound / max(1e-9, float(np.sqrt(np.mean(sound**2)))) if len(sound) else sound
     return np.pad(loud[:length], (0, max(0, length - len(loud)))).astype(np.float32)
-
-
-def _loaded(path: Path) -> Curve:
-    """Return (n,) float32 at RATE."""
-    import soxr
-
-    samples, rate = read_audio(path)
-    mono = samples.mean(0)
-    return np.asarray(soxr.resample(mono, rate, RATE) if rate != RATE else mono, np.float32)

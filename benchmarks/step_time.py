@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.command import Options, run
-from benchmarks.networks import load_manifest, model_files, noise_inputs, torch_network
+from benchmarks.networks import graphs_of, load_manifest, model_files, noise_inputs, torch_network
 from benchmarks.pacing import WARM_UP_CALLS, Pacer, calls, real_time
 from benchmarks.record import Row, percentiles
 from models.manifest import GraphSpec
@@ -21,13 +21,20 @@ NAME, SECONDS = "step_time", 4.0
 def measure(options: Options) -> list[Row]:
     """Return a row per model, runtime and pace."""
     rows: list[Row] = []
-    for name, path in model_files(options.models).items():
-        manifest, provider = load_manifest(path), choose_provider(options.provider)
-        graph, budget = manifest.graphs[0], manifest.hop / manifest.sample_rate
+    provider = choose_provider(options.provider)
+    models = {name: (path, load_manifest(path)) for name, path in model_files(options.models).items()}
+    graphs = [
+        (path, manifest, *each)
+        for name, (path, manifest) in models.items()
+        for each in graphs_of(name, manifest).items()
+    ]
+    for path, manifest, name, graph in graphs:
+        budget = manifest.hop / manifest.sample_rate
         for pace, period in (("own pace", budget), ("1 kHz", 0.001)):
             # A new step each time, so that the first call is one.
+            step = OnnxStep(open_session(path, provider, file=graph.file), graph)
             runtimes = {
-                f"onnxruntime {provider}": onnx_call(OnnxStep(open_session(path, provider), graph), graph),
+                f"onnxruntime {provider}": onnx_call(step, graph),
                 "torch cpu": torch_call(name, graph),
             }
             for runtime, call in runtimes.items():

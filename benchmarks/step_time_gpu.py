@@ -10,14 +10,15 @@ how far the outputs are from the CPU's after a few hops. Needs numpy, onnxruntim
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any  # Any: torch and onnxruntime objects, where they are installed
 
 import numpy as np
 
 from benchmarks.command import Options, run
-from benchmarks.networks import load_manifest, model_files, noise_inputs, torch_network
+from benchmarks.networks import graphs_of, load_manifest, model_files, noise_inputs, torch_network
 from benchmarks.record import Row
-from models.manifest import GraphSpec, Manifest
+from models.manifest import GraphSpec
 from models.step import Step
 from server.errors import BacklineError
 
@@ -35,16 +36,16 @@ def measure(options: Options) -> list[Row]:
     rows: list[Row] = []
     for name, path in model_files(options.models).items():
         manifest = load_manifest(path)
-        graph, budget = manifest.graphs[0], manifest.hop / manifest.sample_rate
-        for batch in BATCHES:
-            cuda = DeviceStep(open_session(path, "cuda", batch), graph, batch, "cuda")
-            cpu = OnnxStep(open_session(path, "cpu", batch), graph, batch)
+        budget = manifest.hop / manifest.sample_rate
+        for (case, graph), batch in product(graphs_of(name, manifest).items(), BATCHES):
+            cuda = DeviceStep(open_session(path, "cuda", batch, file=graph.file), graph, batch, "cuda")
+            cpu = OnnxStep(open_session(path, "cpu", batch, file=graph.file), graph, batch)
             apart = difference(cuda, cpu, graph, batch)
-            for runtime, call in calls_of(name, manifest, batch, cuda, cpu):
+            for runtime, call in calls_of(case, graph, batch, cuda, cpu):
                 figures = time_paced(call, options.seconds, budget)
                 rows.append(
                     {
-                        "case": f"{name}, batch {batch}, {runtime}",
+                        "case": f"{case}, batch {batch}, {runtime}",
                         **figures,
                         "budget_share": round(figures["p50_us"] / (1e6 * budget), 4),
                         "difference": f"{apart:.1e}" if runtime == "onnxruntime cuda" else "",
@@ -53,11 +54,10 @@ def measure(options: Options) -> list[Row]:
     return rows
 
 
-def calls_of(name: str, manifest: Manifest, batch: int, cuda: Step, cpu: Step) -> Iterator[tuple[str, Call]]:
+def calls_of(name: str, graph: GraphSpec, batch: int, cuda: Step, cpu: Step) -> Iterator[tuple[str, Call]]:
     """Yield each runtime's name and a call of one step."""
     from benchmarks.step_time import onnx_call, torch_call
 
-    graph = manifest.graphs[0]
     yield "onnxruntime cpu", onnx_call(cpu, graph, batch)
     yield "onnxruntime cuda", onnx_call(cuda, graph, batch)
     eager = torch_call(name, graph, batch)

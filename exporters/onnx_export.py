@@ -1,4 +1,4 @@
-"""Write a step network and its manifest into one model file, or refuse with a reason.
+"""Write step networks and their manifest into a model, or refuse with a reason and write nothing.
 
 A step network has `initial_state(batch)` and `step(*inputs, state) -> (outputs, state)`; its state's paths become
 tensors `state/<path>` going in and `next_state/<path>` coming out (ONNX names each value once).
@@ -18,17 +18,16 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
+from exporters.errors import ExportError
 from exporters.parity import check_parity
+from exporters.placing import check_place, place
 from exporters.self_check import check_graph
 from models.manifest import GraphSpec, Manifest, TensorSpec
 from models.model_file import METADATA_KEY, graph_checksum, read_manifest
+from models.model_parts import MANIFEST
 
 OPSET = 20
 IR_VERSION = 10  # what onnxruntime since 1.18 reads; onnx 1.23 would write a newer one
-
-
-class ExportError(ValueError):
-    """The network breaks its own manifest; nothing was written."""
 
 
 class StepNetwork(Protocol):
@@ -85,31 +84,60 @@ def export(
     what it is where that constant is set.
     Raises ExportError where graph and manifest disagree or parity is worse than 1e-3; then nothing is written.
     """
+    if path.suffix != ".onnx":
+        raise ExportError(f"cannot write {path}: a model of one graph is an .onnx file")
     graph = manifest.graphs[0]
-    network.eval()
     model = model or trace(network, graph)
     with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / path.name
+        draft = Path(folder) / "draft.onnx"
         onnx.save(model, draft)
         stamped = replace(manifest, checksum=graph_checksum(draft.read_bytes()))
         helper.set_model_props(model, {METADATA_KEY: stamped.to_json()})
         onnx.save(model, draft)
         read_manifest(draft)
-        problems = check_graph(draft, graph)
-        if problems:
-            raise ExportError(f"model '{manifest.name}' breaks its manifest: {'; '.join(problems)}")
-        networks = {"": network, **(others or {})}
-        difference = float(np.max([check_parity(one, draft, graph, constant=name) for name, one in networks.items()]))
-        if not difference <= 1e-3:
-            raise ExportError(f"torch and ONNX differ by {difference:.2g} over 50 hops; allowed: 0.001")
+        difference = _checked(manifest, graph, draft, {"": network, **(others or {})})
         partial = path.with_name(path.name + ".part")
         partial.write_bytes(draft.read_bytes())
         partial.replace(path)
     return difference
 
 
+def export_parts(networks: Mapping[str, nn.Module], manifest: Manifest, path: Path) -> float:
+    """Write a model of several graphs, a folder or a .zip by its name, and return the largest torch-to-ONNX difference over 50 hops.
+
+    networks: graph name -> network. Each graph gets the file NAME.onnx. Raises ExportError as `export`, with nothing written, and
+    where `path` is a folder of something else.
+    """
+    check_place(path)
+    with tempfile.TemporaryDirectory() as name:
+        draft, differences, graphs = Path(name) / "draft", [], []
+        draft.mkdir()
+        for graph in manifest.graphs:
+            file = draft / f"{graph.name}.onnx"
+            onnx.save(trace(networks[graph.name], graph), file)
+            graphs.append(replace(graph, file=file.name, checksum=graph_checksum(file.read_bytes())))
+            differences.append(_checked(manifest, graph, file, {"": networks[graph.name]}))
+        text = replace(manifest, graphs=tuple(graphs), checksum="").to_json()
+        (draft / MANIFEST).write_text(text, encoding="utf-8")
+        read_manifest(draft)
+        place(draft, path)
+    return float(np.max(differences))
+
+
+def _checked(manifest: Manifest, graph: GraphSpec, draft: Path, networks: Mapping[str, nn.Module]) -> float:
+    """Return how far a written graph is from torch. networks: boolean constant that is set -> what the graph is then."""
+    problems = check_graph(draft, graph)
+    if problems:
+        raise ExportError(f"model '{manifest.name}' breaks its manifest: {'; '.join(problems)}")
+    difference = float(np.max([check_parity(one, draft, graph, constant=name) for name, one in networks.items()]))
+    if not difference <= 1e-3:
+        raise ExportError(f"torch and ONNX differ by {difference:.2g} over 50 hops; allowed: 0.001")
+    return difference
+
+
 def trace(network: nn.Module, graph: GraphSpec) -> onnx.ModelProto:
     """Return the network's step as a graph with the tensors of `graph`."""
+    network.eval()
     state, outputs = [t.name for t in graph.state], [t.name for t in graph.outputs]
     flat = _Flat(network, len(graph.inputs), state, outputs)
     # Batch 2 while tracing: with 1 the tracer would freeze the batch axis.

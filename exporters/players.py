@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any  # Any: decoder settings are JSON
 
 from exporters.branches import join_branches
-from exporters.onnx_export import ExportError, describe_graph, export, trace
+from exporters.errors import ExportError
+from exporters.onnx_export import describe_graph, export, export_parts, trace
 
 if TYPE_CHECKING:
     from models.transcriber.network import TranscriberNetwork
+    from models.translator.listener import Listener
+    from models.translator.network import TranslatorNetwork
+    from models.translator.player import Player
 
 
 NO_FIGURES_OF_A_CLIP = ("live_f1",)  # a commit stream has no deadline
@@ -124,9 +128,48 @@ def export_performer(checkpoint: Path | None, path: Path, quality: Mapping[str, 
     return export(network, performer_manifest(graph, config, manners, measured | dict(quality)), path)
 
 
+def export_translator(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
+    """Write a translator's two graphs with the map of its space and the figures of its checkpoint's card."""
+    from safetensors import SafetensorError
+
+    from models.layers.checkpoint import read_card
+    from models.translator.network import load_network
+
+    if checkpoint is None or not checkpoint.exists():
+        raise ExportError(f"there is no checkpoint {checkpoint}; `backline train translator` makes one")
+    try:
+        network, figures = load_network(checkpoint), json.loads(read_card(checkpoint)["figures"])
+        measured = {f"validation {name}": float(value) for name, value in figures.items()}
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ExportError(f"{checkpoint} is no checkpoint of this translator: {str(error).splitlines()[0]}") from error
+    return write_translator(network, path, measured | dict(quality))
+
+
+def write_translator(network: TranslatorNetwork, path: Path, quality: Mapping[str, float]) -> float:
+    """Write a translator of this network."""
+    from models.translator.config import FEATURES as TRANSLATED
+    from models.translator.config import SYMBOLS
+    from models.translator.manifest import translator_manifest
+    from models.translator.map import described
+
+    config = network.config
+    heard: dict[str, tuple[int, ...]] = {"audio": (config.hop,), "levelled": (1,)}
+    played: dict[str, tuple[int, ...]] = {
+        "symbols": (config.voices, SYMBOLS), "targets": (config.voices, SYMBOLS), "morph": (1,), "position": (config.axes + 1,),
+        "pitches": (config.voices,), "features": (config.voices, len(TRANSLATED)),
+    }  # fmt: skip
+    networks: dict[str, Listener | Player] = {"listen": network.listener, "play": network.player}
+    graphs = tuple(
+        replace(describe_graph(name, one, inputs), directions=(name,))
+        for (name, one), inputs in zip(networks.items(), (heard, played), strict=True)
+    )
+    return export_parts(networks, translator_manifest(graphs, config, described(network), quality), path)
+
+
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {
     "probe": export_probe,
     "transcriber": export_transcriber,
     "performer": export_performer,
+    "translator": export_translator,
 }
 """Player -> function of (checkpoint, path, figures to add) that writes a file and returns torch's difference to ONNX."""

@@ -1,12 +1,13 @@
-"""What a model file says about itself: read from JSON, checked once, trusted afterwards.
+"""What a model says about itself, and what that is in one of the directions that it works in.
 
-docs/model-file.md documents the format for people who bring their own model. The manifest is data; how it
-gets into and out of a file is `models.model_file`.
+docs/model-file.md documents the format for people who bring their own model. How JSON becomes a manifest is
+`models.manifest_reading`, how it gets into and out of a file `models.model_file`.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal  # Any: JSON values before they are checked
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeVar  # Any: JSON values before they are checked
 
 from models.rhythm.grid import STEPS
 
@@ -15,8 +16,9 @@ CONTRACT = 1
 
 Clock = Literal["hop", "sixteenth", "beat", "bar", "event"]
 PortKind = Literal["audio", "notes", "roll", "magnitude", "drums"]
-CLOCKS = ("hop", "sixteenth", "beat", "bar", "event")
-PORT_KINDS = ("audio", "notes", "roll", "magnitude", "drums")
+LONGEST_TEXT = 400  # characters of a parameter that is a text
+DIRECTION = "direction"
+"""The parameter whose choices are the directions that a model works in, for instance audio to notes and notes to audio."""
 
 
 class ManifestError(ValueError):
@@ -34,13 +36,20 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
-    """One step graph: its clock and its tensors. State is fed as `state/<path>`, returned as `next_state/<path>`."""
+    """One step graph: its clock and its tensors. State is fed as `state/<path>`, returned as `next_state/<path>`.
+
+    file, checksum: its .onnx beside manifest.json, in a model of several; both empty in a model that is one file.
+    directions: those that it is needed in, as everywhere below; empty means all.
+    """
 
     name: str
     clock: Clock
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     state: tuple[TensorSpec, ...] = ()
+    file: str = ""
+    checksum: str = ""
+    directions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,15 @@ class Port:
     kind: PortKind
     channels: int = 0
     unit: str = ""
+    directions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A setting. Numbers have minimum and maximum, words have choices. fixed: chosen when the stream opens."""
+    """A setting. Numbers have minimum and maximum, words have choices. fixed: chosen when the stream opens.
+
+    text: words of one's own, up to LONGEST_TEXT characters; what they may say the player checks, with a ManifestError of its own.
+    """
 
     name: str
     default: float | str
@@ -65,6 +78,8 @@ class Parameter:
     unit: str = ""
     fixed: bool = False
     description: str = ""
+    directions: tuple[str, ...] = ()
+    text: bool = False
 
     def parse(self, value: object) -> float | str:
         """Return `value` as this parameter's type. Raises ManifestError with what is allowed."""
@@ -73,6 +88,13 @@ class Parameter:
                 if str(value) == choice or _same_number(value, choice):
                     return choice
             raise ManifestError(f"{self.name} is '{value}'; allowed: {', '.join(self.choices)}")
+        if self.text:
+            words = str(value).strip()
+            if len(words) > LONGEST_TEXT or not words.isprintable():
+                raise ManifestError(
+                    f"{self.name} is '{words:.40}', {len(words)} characters; allowed: {LONGEST_TEXT} in one line"
+                )
+            return words
         try:
             number = float(str(value))
         except ValueError:
@@ -103,6 +125,14 @@ class Head:
 
     look_ahead_ms: float
     look_ahead: int
+    directions: tuple[str, ...] = ()
+
+
+_Part = TypeVar("_Part", GraphSpec, Port, Head, Parameter)
+
+
+def _there(parts: tuple[_Part, ...], direction: str) -> tuple[_Part, ...]:
+    return tuple(part for part in parts if not part.directions or direction in part.directions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +158,29 @@ class Manifest:
     contract: int = CONTRACT
 
     @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions that the model works in, the one that is meant where nobody says it first; none where it has but one way."""
+        for parameter in self.parameters:
+            if parameter.name == DIRECTION and parameter.choices:
+                first = str(parameter.parse(parameter.default))
+                return (first, *(choice for choice in parameter.choices if choice != first))
+        return ()
+
+    def facing(self, values: Mapping[str, Any]) -> "Manifest":
+        """Return the manifest with what is there in the direction that `values` name, else in the default one.
+
+        Its own default direction is that one, so that it keeps facing there. Raises ManifestError where there is no such direction.
+        """
+        if not self.directions:
+            return self
+        direction = str(self.parameter(DIRECTION).parse(values.get(DIRECTION, self.directions[0])))
+        turned = tuple(replace(p, default=direction) if p.name == DIRECTION else p for p in self.parameters)
+        return replace(
+            self, graphs=_there(self.graphs, direction), inputs=_there(self.inputs, direction), outputs=_there(self.outputs, direction),
+            heads=_there(self.heads, direction), parameters=_there(turned, direction),
+        )  # fmt: skip
+
+    @property
     def stream_parameters(self) -> tuple[Parameter, ...]:
         """What a stream of this model is opened with: its own parameters and, where it gives notes, those of all such streams."""
         gives_notes = any(port.kind in NOTE_KINDS for port in self.outputs)
@@ -141,18 +194,22 @@ class Manifest:
         known = ", ".join(p.name for p in self.stream_parameters) or "none"
         raise ManifestError(f"model '{self.name}' has no parameter '{name}'; it has: {known}")
 
-    def resolve(self, given: dict[str, str | float]) -> dict[str, float | str]:
-        """Return all parameters with `given` laid over the defaults, each checked.
+    def resolve(self, given: Mapping[str, str | float]) -> dict[str, float | str]:
+        """Return all parameters of the direction that is given, with `given` laid over the defaults, each checked.
 
-        A look-ahead that is `auto` becomes what the settings' `auto_look_ahead_ms` holds for the chosen stream.
+        A look-ahead that is `auto` becomes what the settings' `auto_look_ahead_ms` holds for the chosen stream (in the
+        chosen direction, where that has its own).
         """
-        values = {p.name: p.default for p in self.stream_parameters}
+        faced = self.facing(given)
+        values = {p.name: p.default for p in faced.stream_parameters}
         for name, value in given.items():
-            values[name] = self.parameter(name).parse(value)
+            values[name] = faced.parameter(name).parse(value)
         if values.get("look_ahead_ms") == "auto":
-            values["look_ahead_ms"] = float(self.settings["auto_look_ahead_ms"][values.get("stream", "commit")])
+            auto = self.settings["auto_look_ahead_ms"]
+            auto = auto[values[DIRECTION]] if values.get(DIRECTION) in auto else auto
+            values["look_ahead_ms"] = float(auto[values.get("stream", "commit")])
         if "look_ahead_ms" in values:
-            self.head(float(values["look_ahead_ms"]))
+            faced.head(float(values["look_ahead_ms"]))
         return values
 
     def head(self, look_ahead_ms: float) -> Head:
@@ -174,105 +231,3 @@ def _same_number(value: object, choice: str) -> bool:
         return float(str(value)) == float(choice)
     except ValueError:
         return False
-
-
-def parse_manifest(text: str) -> Manifest:
-    """Build a manifest from JSON. Raises ManifestError that names the first broken field."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
-        raise ManifestError(f"the manifest is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ManifestError("the manifest is not a JSON object")
-    if data.get("contract") != CONTRACT:
-        raise ManifestError(f"contract is {data.get('contract')}; this Backline reads contract {CONTRACT}")
-    try:
-        manifest = _build(data)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        if isinstance(error, ManifestError):
-            raise
-        raise ManifestError(f"the manifest is incomplete or has a wrong type: {error!r}") from error
-    _check(manifest)
-    return manifest
-
-
-def _build(data: dict[str, Any]) -> Manifest:
-    plain = dict(data)
-    plain["graphs"] = tuple(_graph(g) for g in data["graphs"])
-    plain["inputs"] = tuple(Port(**p) for p in data["inputs"])
-    plain["outputs"] = tuple(Port(**p) for p in data["outputs"])
-    plain["heads"] = tuple(Head(**h) for h in data["heads"])
-    plain["parameters"] = tuple(Parameter(**{**p, "choices": tuple(p.get("choices", ()))}) for p in data["parameters"])
-    plain["trained_on"] = tuple(data.get("trained_on", ()))
-    return Manifest(**plain)
-
-
-def _graph(data: dict[str, Any]) -> GraphSpec:
-    tensors = {key: tuple(_tensor(t) for t in data.get(key, ())) for key in ("inputs", "outputs", "state")}
-    return GraphSpec(**{**data, **tensors})
-
-
-def _tensor(data: dict[str, Any]) -> TensorSpec:
-    return TensorSpec(**{**data, "shape": tuple(int(n) for n in data["shape"])})
-
-
-_PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {  # Any: annotations as dataclasses give them
-    str: ((str,), "text"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-    bool: ((bool,), "true or false"),
-    float | None: ((int, float, type(None)), "a number"),
-    float | str: ((int, float, str), "a number or text"),
-    tuple[str, ...]: ((tuple,), "a list of texts"),
-    dict[str, Any]: ((dict,), "an object"),
-    dict[str, float]: ((dict,), "an object of numbers"),
-}
-"""Annotation -> the types a JSON value may have for it, and their name in a sentence."""
-
-
-def _check_types(item: object) -> None:
-    """Raise ManifestError where a field of `item`, or of what it holds, has another type than it is declared with."""
-    for spec in fields(item):  # type: ignore[arg-type]
-        value = getattr(item, spec.name)
-        allowed, words = _PLAIN.get(spec.type, ((), ""))
-        texts = spec.type == tuple[str, ...] and any(type(v) is not str for v in value)
-        numbers = (
-            spec.type == dict[str, float]
-            and type(value) is dict
-            and any(type(v) not in (int, float) for v in value.values())
-        )
-        if words and (type(value) not in allowed or texts or numbers):
-            raise ManifestError(f"{spec.name} is {value!r}; it must be {words}")
-        if not words and isinstance(value, tuple):
-            for inner in value:
-                if hasattr(inner, "__dataclass_fields__"):
-                    _check_types(inner)
-
-
-def _check(manifest: Manifest) -> None:
-    _check_types(manifest)
-    if not manifest.name.isidentifier():
-        raise ManifestError(f"name is '{manifest.name}'; allowed: letters, digits and underscores")
-    if not 8000 <= manifest.sample_rate <= 192_000:
-        raise ManifestError(f"sample_rate is {manifest.sample_rate}; allowed: 8000 to 192000 Hz")
-    if not 1 <= manifest.hop <= 65_536:
-        raise ManifestError(f"hop is {manifest.hop}; allowed: 1 to 65536 samples")
-    if not manifest.graphs or not manifest.heads:
-        raise ManifestError("a manifest names at least one graph and one head")
-    for graph in manifest.graphs:
-        if graph.clock not in CLOCKS:
-            raise ManifestError(f"clock is '{graph.clock}'; allowed: {', '.join(CLOCKS)}")
-        for tensor in (*graph.inputs, *graph.outputs, *graph.state):
-            if min(tensor.shape, default=1) < 1:
-                raise ManifestError(f"tensor '{tensor.name}' has shape {tensor.shape}; sizes start at 1")
-    for port in (*manifest.inputs, *manifest.outputs):
-        if port.kind not in PORT_KINDS:
-            raise ManifestError(f"port '{port.name}' is of kind '{port.kind}'; allowed: {', '.join(PORT_KINDS)}")
-    for head in manifest.heads:
-        if head.look_ahead < 0:
-            raise ManifestError(f"look_ahead is {head.look_ahead}; allowed: 0 or more samples")
-    taken = {parameter.name for parameter in NOTE_STREAM_PARAMETERS}
-    for parameter in manifest.parameters:
-        if parameter.name in taken:
-            raise ManifestError(f"parameter '{parameter.name}' has the name of one that every stream of notes has")
-        parameter.parse(parameter.default)

@@ -1,4 +1,4 @@
-"""The one file a model lives in: an ONNX graph whose metadata holds the manifest.
+"""A model out of its file or files, and checked: an ONNX graph whose metadata holds the manifest, or several beside a manifest.json.
 
 Only the outermost layer of the ONNX message is walked (protobuf fields of ModelProto), so that reading a manifest
 needs neither onnx nor ONNX Runtime and takes no time. Field numbers: onnx.proto, message ModelProto.
@@ -8,42 +8,68 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.manifest import Manifest, ManifestError, parse_manifest
+from models.manifest import Manifest, ManifestError
+from models.manifest_reading import parse_manifest
+from models.model_parts import MANIFEST, ModelFileError, check_parts, has_parts, read_part
 
 METADATA_FIELD = 14  # ModelProto.metadata_props, entries of (key = 1, value = 2)
 GRAPH_FIELD = 7  # ModelProto.graph
 METADATA_KEY = "backline"
 
 
-class ModelFileError(ValueError):
-    """The file is no model that Backline can serve; the message says why."""
-
-
 def read_manifest(path: Path) -> Manifest:
-    """Return the checked manifest of the model file at `path`.
+    """Return the checked manifest of the model at `path`: an .onnx file, or a folder or .zip of several parts.
 
-    Raises ModelFileError where the file is unreadable, not ONNX, foreign, changed since export or breaks the format.
+    Raises ModelFileError where it is unreadable, not ONNX, foreign, changed since export or breaks the format.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"cannot read model file {path}: {error.strerror}") from error
-    try:
-        fields = list(_fields(data))
-    except (IndexError, ValueError) as error:
-        raise ModelFileError(f"{path} is not an ONNX file, or it is cut off") from error
-    if GRAPH_FIELD not in {number for number, _, _ in fields}:
-        raise ModelFileError(f"{path} is not an ONNX file")
-    text = _metadata(data, fields)
+    if has_parts(path):
+        return _read_parts(path)
+    data = read_part(path)
+    text = _metadata(data, _checked_fields(data, path))
     if text is None:
         raise ModelFileError(f"{path} has no Backline manifest; `backline export` writes one (docs/model-file.md)")
-    try:
-        manifest = parse_manifest(text)
-    except ManifestError as error:
-        raise ModelFileError(f"{path}: {error}") from error
+    manifest = _parsed(text, path)
+    if any(graph.file for graph in manifest.graphs):
+        raise ModelFileError(f"{path} is one file, and its manifest names others; {MANIFEST} lies beside them")
     if manifest.checksum != graph_checksum(data):
         raise ModelFileError(f"{path} is damaged: its graph does not match the manifest's checksum")
     return manifest
+
+
+def _read_parts(path: Path) -> Manifest:
+    try:
+        text = read_part(path, MANIFEST).decode()
+    except UnicodeDecodeError as error:
+        raise ModelFileError(f"{path / MANIFEST} is not text") from error
+    manifest = _parsed(text, path / MANIFEST)
+    files = {graph.file: graph.checksum for graph in manifest.graphs}
+    if "" in files:
+        raise ModelFileError(f"{path / MANIFEST}: graph '{manifest.graphs[0].name}' has no file")
+    check_parts(path, {MANIFEST, *files})
+    for file, checksum in files.items():
+        data = read_part(path, file)
+        _checked_fields(data, path / file)
+        if checksum != graph_checksum(data):
+            raise ModelFileError(f"{path / file} is damaged: its graph does not match the manifest's checksum")
+    return manifest
+
+
+def _parsed(text: str, place: Path) -> Manifest:
+    try:
+        return parse_manifest(text)
+    except ManifestError as error:
+        raise ModelFileError(f"{place}: {error}") from error
+
+
+def _checked_fields(data: bytes, place: Path) -> list[tuple[int, bytes, bytes]]:
+    """Return the fields of an ONNX file. Raises ModelFileError where it is none."""
+    try:
+        fields = list(_fields(data))
+    except (IndexError, ValueError) as error:
+        raise ModelFileError(f"{place} is not an ONNX file, or it is cut off") from error
+    if GRAPH_FIELD not in {number for number, _, _ in fields}:
+        raise ModelFileError(f"{place} is not an ONNX file")
+    return fields
 
 
 def graph_checksum(data: bytes) -> str:

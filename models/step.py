@@ -23,3 +23,10 @@ class Step(Protocol):
     def __call__(self, inputs: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         """Return (outputs, new state). The arrays may be reused by the next call but one; copy what must last."""
         ...
+
+
+def only_step(steps: Mapping[str, Step]) -> Step:
+    """Return the step of a player that has one graph. Raises ValueError where there is another number."""
+    if len(steps) != 1:
+        raise ValueError(f"its graphs are {', '.join(steps) or 'none'}, and this player works with one")
+    return next(iter(steps.values()))

@@ -49,6 +49,9 @@ comes back from there, to the address the blocks came from. The data port stays 
   player hears each of its events earlier by the latency and by what the client's own path adds, so that it sounds on its place.
   Beats follow the host's transport, which may start, stop, locate and loop; what is told, started or located to within the
   latency comes as soon as it may. Whoever compensates for the stream's latency as well leaves the clip's notes to it.
+* A model may work in several directions (a sound to notes, notes to a sound): `direction` is a setting of the stream, else it is
+  the model's default. `/backline/models` tells under `directions` what each takes and gives, its heads and its parameters; beside it
+  stand those of the default one. A stream has the ports and parameters of its direction and no others, and keeps it.
 * A stream whose player gives audio and no notes declares its latency in `stream=live` too: the one of the head that is chosen then.
 * A player that has a `magnitude` port shows its spectrogram to whoever asks the data port, be it another program than the one
   that sends the blocks: `/backline/magnitude` with the frames a second that are wanted. `/backline/status` tells streams and their ports.
@@ -60,7 +63,8 @@ comes back from there, to the address the blocks came from. The data port stays 
   get through. A frame that is no packet is answered by `/backline/fail` and ends nothing; a client that leaves
   4 MiB unread is disconnected. A stream outlives its connection, as it outlives a UDP client that falls silent.
 * Every parameter of a stream has an address of its own, `/backline/stream/<n>/<parameter>`: with a value it is set, clipped to its
-  range; without one it is answered at that address. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
+  range; without one it is answered at that address. One that is a text takes a string of up to 400 characters; what the player does
+  not understand is refused and changes nothing. The whole address space is told as OSCQuery over HTTP, on the command port + 1;
   `HOST_INFO` names UDP as the transport, and beside it `TCP_PORT` and `TCP_FRAMING`, since the proposal knows only one.
 * A command whose engine fails is carried out by the next; load, open and changes are answered within 55, 28 and 8 s, if need be
   by a refusal.

@@ -11,12 +11,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any  # Any: settings and status are JSON
 
+from models.manifest import Manifest
 from plugin_bridge.protocol import TABLE
 from server.audio.file import check_rate
+from server.directions import by_direction, ports_of
 from server.errors import BacklineError
 from server.keeping import KEEP, Keeping
 from server.kept_take import KEPT_SECONDS
-from server.model_store import find_model, list_models
+from server.model_store import find_model, is_path, list_models
 from server.osc.packets import Command
 from server.osc.parameters import as_osc, current_values, find_parameter, from_osc, parameter_address
 from server.osc.server import Address, Answer, OscServer
@@ -128,9 +130,7 @@ class Control:
                 rows[name] = {"problem": str(found)}
             else:
                 m = found.manifest
-                rows[name] = {"title": m.title, "sample_rate": m.sample_rate, "hop": m.hop, "in": [p.kind for p in m.inputs],
-                              "out": [p.kind for p in m.outputs], "heads_ms": [h.look_ahead_ms for h in m.heads],
-                              "parameters": [p.name for p in m.stream_parameters]}  # fmt: skip
+                rows[name] = {"title": m.title, "sample_rate": m.sample_rate, "hop": m.hop, **by_direction(m, _facing)}
         answer("/backline/models.reply", json.dumps(rows))
 
     async def _do_sync(self, sender: Address, answer: Answer, number: int) -> None:
@@ -202,10 +202,12 @@ class Control:
             self._keeping.set(stream, str(int(bool(command.arguments[0]))))
             answer("/backline/done", command.address, command.arguments[0])
             return
-        parameter = find_parameter(service.model.manifest, name)
+        settings = service.streams[stream].settings
+        manifest = service.model.manifest.facing(settings)
+        parameter = find_parameter(manifest, name)
         if command.arguments:
             await service.ask("set", stream=stream, name=name, value=from_osc(parameter, command.arguments))
-        value = as_osc(parameter, current_values(service.model.manifest, service.streams[stream].settings)[name])
+        value = as_osc(parameter, current_values(manifest, settings)[name])
         answer(*(("/backline/done",) if command.arguments else ()), command.address, value)
 
     async def _do_quit(self, sender: Address, answer: Answer) -> None:
@@ -213,7 +215,7 @@ class Control:
         self.end()
 
     def _service(self, name: str) -> ModelService:
-        if "/" in name or name.endswith(".onnx"):
+        if is_path(name):
             raise BacklineError(f"model is '{name}'; over the wire models go by name, never by path")
         if name not in self._services:
             model = find_model(name, self._config.models)
@@ -271,6 +273,12 @@ def _checked(command: Command, tags: str) -> tuple[Any, ...]:
                 f"argument {place} of {command.address} is {value!r:.60}; it takes {'a string' if tag == 's' else 'an integer'}"
             )
     return tuple(values)
+
+
+def _facing(faced: Manifest) -> dict[str, Any]:
+    """Return what a model is in one direction."""
+    heads, parameters = [head.look_ahead_ms for head in faced.heads], [p.name for p in faced.stream_parameters]
+    return {**ports_of(faced), "heads_ms": heads, "parameters": parameters}
 
 
 def _settings(text: str) -> dict[str, Any]:

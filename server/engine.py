@@ -13,16 +13,17 @@ import socket
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any  # Any: commands are JSON
 
 import numpy as np
 
-from models.manifest import ManifestError
+from models.manifest import DIRECTION, Manifest, ManifestError
 from server.data_port import DataPort
 from server.errors import BacklineError
 from server.hosted_stream import HostedStream
 from server.kept_take import KeptTake
-from server.model_store import Model, find_model, open_stream
+from server.model_store import Model, load_model, open_stream
 from server.note_ledger import NoteLedger
 from server.realtime import enter_real_time
 from server.shared_page import MOST_STREAMS, SharedPage
@@ -39,17 +40,23 @@ class Engine:
     ) -> None:
         self._model, self._provider, self._data, self._commands, self._page = model, provider, data, commands, page
         self._streams: dict[int, HostedStream] = {}
+        self._faced: dict[int, Manifest] = {}  # what the model is in each stream's direction
         self._port = DataPort(data, page, self._streams)
         self._active = self._ended = False
 
     def warm_up(self) -> str:
-        """Load the model, run its first hops on noise, enter real time; return how the process is scheduled."""
-        stream = open_stream(self._model, {}, 48_000, self._provider)
+        """Load the model, run its first hops on noise, enter real time; return how the process is scheduled.
+
+        All its directions: what another stream may want is loaded now, since it would hold up the streams that run.
+        """
         noise = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 1024)).astype(np.float32)
-        start = 0
-        while stream.metrics.hops < WARM_UP_HOPS:
-            stream.process(start, noise)
-            start += 1024
+        directions = self._model.manifest.directions
+        for settings in [{DIRECTION: direction} for direction in directions] or [{}]:
+            stream = open_stream(self._model, settings, 48_000, self._provider)
+            start = 0
+            while stream.metrics.hops < WARM_UP_HOPS:
+                stream.process(start, noise)
+                start += 1024
         return enter_real_time()
 
     def run(self) -> None:
@@ -114,6 +121,7 @@ class Engine:
             slot.clear(0)
             raise
         self._streams[stream] = HostedStream(stream, opened, slot, pace == "realtime", self._port.transmit, take)
+        self._faced[stream] = self._model.manifest.facing(chosen)
         return {"latency": opened.declared, "live_delay": opened.live_delay}
 
     def _do_close(self, stream: int) -> None:
@@ -121,7 +129,7 @@ class Engine:
         hosted.send(hosted.stream.finish(hosted.stream.position))
         hosted.slot.clear(0)
         hosted.take.close()
-        del self._streams[stream]
+        del self._streams[stream], self._faced[stream]
 
     def _do_reset(self, stream: int) -> None:
         self._hosted(stream).reset()
@@ -130,10 +138,10 @@ class Engine:
         return self._hosted(stream).take_clip(unit, ahead, rows)
 
     def _do_set(self, stream: int, name: str, value: str) -> None:
-        parameter = self._model.manifest.parameter(name)
-        parsed = parameter.parse(value)
+        hosted = self._hosted(stream)
+        parsed = self._faced[stream].parameter(name).parse(value)
         try:
-            self._hosted(stream).stream.set(name, parsed)
+            hosted.stream.set(name, parsed)
         except KeyError:
             raise BacklineError(f"{name} is chosen when the stream opens and cannot be changed while it runs") from None
 
@@ -171,7 +179,7 @@ def main() -> None:
     page = SharedPage(settings["page"])
     began = time.monotonic()
     try:
-        engine = Engine(find_model(settings["model"]), settings["provider"], data, commands, page)
+        engine = Engine(load_model(Path(settings["model"])), settings["provider"], data, commands, page)
         scheduling = engine.warm_up()
     except BacklineError as error:
         commands.send(json.dumps({"problem": str(error)}).encode())

@@ -33,6 +33,18 @@ class Routes:
     midi_in: str = ""
     midi_out: str = ""
 
+    @property
+    def heard(self) -> list[str]:
+        """What is heard, audio or notes; a MIDI port beside an audio device may be there for its clock alone."""
+        if self.file is not None:
+            return ["notes" if is_clip(self.file) else "audio"]
+        return ["audio"] if self.audio_in else ["notes"] if self.midi_in else []
+
+    @property
+    def given(self) -> list[str]:
+        """What is asked for."""
+        return ["notes"] * bool(self.clip or self.midi_out) + ["audio"] * bool(self.sound or self.audio_out)
+
 
 def read_routes(inputs: Sequence[str], outputs: Sequence[str]) -> Routes:
     """Return the routes that the words mean. Raises BacklineError where they do not go together."""

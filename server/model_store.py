@@ -1,6 +1,6 @@
 """Where models are found and how a name becomes a running stream."""
 
-import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,11 @@ from pathlib import Path
 from onnxruntime import InferenceSession
 
 from models.block import Block, silence
-from models.manifest import Manifest, ManifestError
-from models.model_file import ModelFileError, read_manifest
+from models.manifest import GraphSpec, Manifest, ManifestError
+from models.model_file import read_manifest
+from models.model_parts import FILES, ModelFileError, name_of, paths_in
 from models.registry import bundled_files, open_processor
+from models.step import Step
 from server.audio.file import check_rate
 from server.errors import BacklineError
 from server.live_stream import LiveStream
@@ -20,7 +22,7 @@ from server.onnx_step import open_session, open_step
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file and what it says about itself."""
+    """A model and what it says about itself. path: its file, or its folder where it has several."""
 
     path: Path
     manifest: Manifest
@@ -29,49 +31,81 @@ class Model:
 def list_models(folder: Path | None = None) -> dict[str, Model | BacklineError]:
     """Return all models by name, bundled ones and those in `folder`; a broken file is listed with its reason."""
     files = bundled_files()
+    twice: set[str] = set()
     if folder is not None:
         if not folder.is_dir():
             raise BacklineError(f"there is no folder {folder}")
-        files |= {path.stem: path for path in sorted(folder.glob("*.onnx"))}
-    return {name: _load(path) for name, path in files.items()}
+        try:
+            found = paths_in(folder)
+        except OSError as error:
+            raise BacklineError(f"cannot read folder {folder}: {error.strerror}") from error
+        files |= {name_of(path): path for path in found}
+        twice = {name for name, count in Counter(map(name_of, found)).items() if count > 1}
+    return {
+        name: BacklineError(f"{folder} has several models called '{name}'; take all but one out")
+        if name in twice
+        else _loaded(path)
+        for name, path in files.items()
+    }
 
 
 def find_model(name: str, folder: Path | None = None) -> Model:
     """Return the model called `name`, or of the file `name` if that is a path to one. Raises BacklineError."""
-    path = Path(name)
-    if path.suffix == ".onnx":
-        found = _load(path)
-    else:
-        models = list_models(folder)
-        if name not in models:
-            raise BacklineError(f"there is no model '{name}'; there are: {', '.join(models) or 'none'}")
-        found = models[name]
+    if is_path(name):
+        return load_model(Path(name))
+    models = list_models(folder)
+    if name not in models:
+        raise BacklineError(f"there is no model '{name}'; there are: {', '.join(models) or 'none'}")
+    found = models[name]
     if isinstance(found, BacklineError):
         raise found
     return found
+
+
+def load_model(path: Path) -> Model:
+    """Return the model at `path`. Raises BacklineError."""
+    try:
+        return Model(path, read_manifest(path))
+    except ModelFileError as error:
+        raise BacklineError(str(error)) from error
+
+
+def is_path(name: str) -> bool:
+    """Whether a model is meant by its path and not by its name."""
+    return "/" in name or Path(name).suffix.lower() in FILES
 
 
 def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: int, provider: str = "auto",
                 ledger: NoteLedger | None = None) -> LiveStream:  # fmt: skip
     """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong."""
     try:
-        values = model.manifest.resolve(dict(settings))
-        rules = model.manifest.settings.get("constants", {})
-        for constant in rules:  # what another stream may want is loaded now: it would hold up the streams that run
-            open_session(model.path, provider, constants=(constant,))
-        session = open_session(model.path, provider, constants=_constants(rules, values))
-        _check_graph(model, session)
-        processor = open_processor(model.manifest, open_step(session, model.manifest.graphs[0]), values)
+        values = model.manifest.resolve(settings)
+        faced = model.manifest.facing(values)
+        processor = open_processor(faced, _steps(Model(model.path, faced), values, provider), values)
         # A silent hop: whatever graph and decoder do not agree about is said now and not in the first block.
         processor.process(Block(0, silence(processor.spec.channels_in, processor.spec.hop)))
         processor.reset()
     except ManifestError as error:
         raise BacklineError(str(error)) from error
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        graphs = "this graph" if len(model.manifest.graphs) == 1 else "these graphs"
         raise BacklineError(
-            f"{model.path}: decoder '{model.manifest.decoder}' cannot work with this graph: {error!r}"
+            f"{model.path}: decoder '{model.manifest.decoder}' cannot work with {graphs}: {error!r}"
         ) from error
     return LiveStream(processor, check_rate(host_rate), ledger, values)
+
+
+def _steps(model: Model, values: Mapping[str, object], provider: str) -> dict[str, Step]:
+    """Return a new step of each graph of `model`, whose manifest faces the direction that is wanted: no other graph is loaded."""
+    rules = model.manifest.settings.get("constants", {})
+    steps: dict[str, Step] = {}
+    for graph in model.manifest.graphs:
+        for constant in rules:  # what another stream may want is loaded now: it would hold up the streams that run
+            open_session(model.path, provider, constants=(constant,), file=graph.file)
+        session = open_session(model.path, provider, constants=_constants(rules, values), file=graph.file)
+        _check_graph(model.path / graph.file, graph, session)
+        steps[graph.name] = open_step(session, graph)
+    return steps
 
 
 def _constants(rules: Mapping[str, Mapping[str, Sequence[object]]], values: Mapping[str, object]) -> tuple[str, ...]:
@@ -79,9 +113,8 @@ def _constants(rules: Mapping[str, Mapping[str, Sequence[object]]], values: Mapp
     return tuple(name for name, rule in rules.items() if all(values[key] in wanted for key, wanted in rule.items()))
 
 
-def _check_graph(model: Model, session: InferenceSession) -> None:
+def _check_graph(place: Path, graph: GraphSpec, session: InferenceSession) -> None:
     """Raise BacklineError where the file's graph is not the one its manifest describes."""
-    graph = model.manifest.graphs[0]
     said = {t.name: t.shape for t in graph.inputs} | {f"state/{t.name}": t.shape for t in graph.state}
     said |= {t.name: t.shape for t in graph.outputs} | {f"next_state/{t.name}": t.shape for t in graph.state}
     there = {
@@ -91,14 +124,12 @@ def _check_graph(model: Model, session: InferenceSession) -> None:
         wanted = ("tensor(float)", said[name]) if name in said else "nothing"
         if wanted != there.get(name):
             raise BacklineError(
-                f"{model.path}: tensor '{name}' is {there.get(name, 'not there')}, its manifest says {wanted}"
+                f"{place}: tensor '{name}' is {there.get(name, 'not there')}, its manifest says {wanted}"
             )
 
 
-def _load(path: Path) -> Model | BacklineError:
-    if path.is_dir() or zipfile.is_zipfile(path):
-        return BacklineError(f"{path} holds several graphs; this Backline serves models of one graph")
+def _loaded(path: Path) -> Model | BacklineError:
     try:
-        return Model(path, read_manifest(path))
-    except ModelFileError as error:
-        return BacklineError(str(error))
+        return load_model(path)
+    except BacklineError as error:
+        return error

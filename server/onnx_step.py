@@ -16,6 +16,7 @@ import onnxruntime
 
 from models.manifest import GraphSpec, TensorSpec
 from models.model_file import with_constant_set
+from models.model_parts import read_part
 from models.step import Step, Tensors
 from server.errors import BacklineError
 
@@ -33,9 +34,9 @@ def choose_provider(wanted: str) -> str:
 
 @lru_cache(maxsize=8)
 def open_session(
-    path: Path, provider: str = "cpu", batch: int = 1, constants: tuple[str, ...] = ()
+    path: Path, provider: str = "cpu", batch: int = 1, constants: tuple[str, ...] = (), file: str = ""
 ) -> onnxruntime.InferenceSession:
-    """Return a session of the file with the batch axis pinned. Raises BacklineError where it cannot be had.
+    """Return a session of the model's graph in `file` (GraphSpec) with the batch axis pinned. Raises BacklineError where it cannot be had.
 
     constants: boolean constants of the graph that are set; what they switch off is not even loaded.
     """
@@ -49,14 +50,14 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     name = PROVIDERS[choose_provider(provider)]
     try:
-        data = path.read_bytes()
+        data = read_part(path, file)
         for constant in constants:
             data = with_constant_set(data, constant)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it says in its own words is said below in ours
             session = onnxruntime.InferenceSession(data, options, providers=[name])
     except Exception as error:  # ONNX Runtime raises many classes of its own; all mean this file cannot be served
-        raise BacklineError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
+        raise BacklineError(f"ONNX Runtime cannot load {path / file}: {str(error).splitlines()[0]}") from error
     if session.get_providers()[0] != name:
         raise BacklineError(f"provider '{provider}' was asked for and ONNX Runtime gave {session.get_providers()[0]}")
     return session

@@ -22,15 +22,20 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from torch import nn
 
-from exporters.onnx_export import describe_graph, export
+from exporters.onnx_export import describe_graph, export, export_parts
+from exporters.players import write_translator
 from models.block import Samples
 from models.events import Event
-from models.manifest import Port
+from models.manifest import Parameter, Port
 from models.probe.manifest import probe_manifest
 from models.probe.network import HOP, TAIL, ProbeNetwork
+from models.probe.processor import PEAK_REACH
 from models.step import Tensors
 from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 from models.transcriber.manifest import transcriber_manifest
+from models.translator.config import TranslatorConfig
+from models.translator.map import draw_map
+from models.translator.network import TranslatorNetwork
 from plugin_bridge.client import BridgeClient
 from server.live_stream import LiveStream
 from server.scheduler import Emission
@@ -42,6 +47,10 @@ torch.set_num_threads(1)  # the step sizes here are too small to share
 COMMAND_LINE = (sys.executable, "-P", "-c", "import sys; from server.cli import main; sys.exit(main())")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 HELD_CHORD = (60, 64, 67)
+SMALL_TRANSLATOR = TranslatorConfig(
+    channels=8, spectral_channels=3, narrow_channels=2, head_channels=6, slot_channels=16, latent=6, loudness=2, symbol_channels=24,
+    voice_channels=12, voice_memory=8, pitch_channels=4,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -207,6 +216,54 @@ def chime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inputs=(Port("notes", "notes"),), outputs=(Port("audio", "audio", 1, "full scale"), Port("spectrum", "magnitude")),
     )  # fmt: skip
     export(network, manifest, folder / "chime.onnx")
+    return folder
+
+
+class Mirror(nn.Module):
+    """What it hears is what it plays, as late as the probe."""
+
+    def initial_state(self, batch):
+        return {"heard": torch.zeros(batch, TAIL + PEAK_REACH)}
+
+    def step(self, audio, pulses, state):
+        heard = torch.cat([state["heard"], audio + pulses], dim=1)
+        return {"heard": heard[:, :HOP], "played": heard[:, :HOP]}, {"heard": heard[:, HOP:]}
+
+
+@pytest.fixture(scope="session")
+def mirror_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `mirror`, a folder of three graphs, one a direction: impulses to notes, notes to impulses, audio to audio."""
+    folder, networks = (
+        tmp_path_factory.mktemp("mirror"),
+        {"listen": ProbeNetwork(), "play": ProbeNetwork(), "through": Mirror()},
+    )
+    graphs = [
+        replace(describe_graph(name, network, {"audio": (HOP,), "pulses": (HOP,)}), directions=(name,))
+        for name, network in networks.items()
+    ]
+    manifest = probe_manifest(graphs[0], HOP, TAIL)
+    audio, notes = Port("audio", "audio", 1, "full scale"), Port("notes", "notes")
+    export_parts(networks, replace(
+        manifest, name="mirror", title="Impulses and notes, both ways", graphs=tuple(graphs),
+        inputs=(replace(audio, directions=("listen", "through")), replace(notes, directions=("play",))),
+        outputs=(replace(notes, directions=("listen",)), replace(audio, directions=("play", "through"))),
+        parameters=(*manifest.parameters, Parameter("direction", "listen", choices=tuple(networks), fixed=True)),
+    ), folder / "mirror")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def translator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `translator`: small networks with random weights, in whose space every way is a long one."""
+    torch.manual_seed(4)
+    network = TranslatorNetwork(SMALL_TRANSLATOR).eval()
+    with torch.no_grad():
+        network.player.into.weight[:, : SMALL_TRANSLATOR.latent] *= 12
+        network.decoder.into.weight *= 12
+        network.decoder.said.weight *= 6
+    draw_map(network)
+    folder = tmp_path_factory.mktemp("translator")
+    write_translator(network, folder / "translator", {})
     return folder
 
 

@@ -1,4 +1,4 @@
-"""`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model file, or a reason and no file."""
+"""`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model, or a reason and nothing written."""
 
 import argparse
 import json
@@ -23,27 +23,34 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="figures of `backline evaluate --json` that the file shall carry, under a name",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="where to write the model"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.onnx",
+        help="where to write the model; one of several graphs is a folder or FILE.zip",
     )
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from exporters.onnx_export import ExportError
+    from exporters.errors import ExportError
     from exporters.players import EXPORTERS
     from models.manifest import ManifestError
+    from models.model_parts import size_of
 
     if arguments.model not in EXPORTERS:
         return refuse(f"there is no player '{arguments.model}' to export; there are: {', '.join(EXPORTERS)}")
-    if arguments.output.suffix != ".onnx" or not arguments.output.parent.is_dir():
-        return refuse(f"cannot write {arguments.output}: it must end in .onnx and lie in a folder that exists")
+    if arguments.output.suffix not in (".onnx", ".zip", "") or not arguments.output.parent.is_dir():
+        return refuse(f"cannot write {arguments.output}: it must end in .onnx (of several graphs: .zip, or be a folder) "
+                      "and lie in a folder that exists")  # fmt: skip
     checkpoint = None if arguments.checkpoint == "none" else Path(arguments.checkpoint)
     try:
         quality = _quality(arguments.scores)
         difference = EXPORTERS[arguments.model](checkpoint, arguments.output, quality)
     except (ExportError, ManifestError, OSError) as error:
         return refuse(str(error))
-    size = arguments.output.stat().st_size
+    size = size_of(arguments.output)
     print(
         f"wrote {arguments.output}, {size / 1e6:.2f} MB; torch and ONNX differ by {difference:.1g} at most over 50 hops"
     )
@@ -52,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _quality(words: list[str]) -> dict[str, float]:
     """Return the mean figures of evaluations, each under the name it is given. Raises OSError or ExportError."""
-    from exporters.onnx_export import ExportError
+    from exporters.errors import ExportError
 
     figures: dict[str, float] = {}
     for word in words:

@@ -6,13 +6,25 @@ Under torchrun it runs once a process, and the first speaks for all.
 import argparse
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from exporters.commands.refusal import refuse
+from models.performer.config import INSTRUMENTS
 
-TRAINABLE = {"transcriber": ("piano", "general", "published"), "performer": ("live", "published")}
+TRAINABLE = {
+    "transcriber": ("piano", "general", "published"),
+    "performer": ("live", "published"),
+    "translator": ("live",),
+}
 """Player -> its networks, the usual one first."""
+
+WITHOUT: dict[str, dict[str, Any]] = {
+    "on_off": {"live": False, "published": ()},
+    "multi_bands": {"live": (), "published": ()},
+}
+"""Part of the performer's networks -> what its size has instead, network by network."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +43,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         choices=sorted({name for names in TRAINABLE.values() for name in names}),
-        help="transcriber: piano (default), or general, all instruments; performer: live (default); published: as its paper has it",
+        help="transcriber: piano (default), or general, all instruments; performer, translator: live (default); "
+        "published: as its paper has it",
     )
     parser.add_argument(
         "--from", type=Path, dest="start_from", metavar="CHECKPOINT", help="begin with the weights of this checkpoint"
@@ -42,6 +55,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=16.0, help="hours of audio to render (default 16)")
     parser.add_argument(
         "--everything", action="store_true", help="performer: train on the violin's test piece too, as for what ships"
+    )
+    parser.add_argument(
+        "--instrument",
+        action="append",
+        choices=INSTRUMENTS,
+        help="performer: this one alone (may be given again; default all)",
+    )
+    parser.add_argument(
+        "--without", choices=sorted(WITHOUT), help="performer: leave out the on/off encoder or the multi-band blocks"
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
@@ -57,7 +79,8 @@ def main(arguments: argparse.Namespace) -> int:
     if not arguments.data.is_dir():
         return refuse(f"there is no folder {arguments.data}")
     first, alone = os.environ.get("RANK", "0") == "0", os.environ.get("WORLD_SIZE", "1") == "1"
-    if arguments.network in ("published", "live") and (arguments.start_from or not alone):
+    begun = arguments.start_from and arguments.model != "translator"
+    if arguments.network in ("published", "live") and (begun or not alone):
         return refuse(f"the {arguments.network} network is trained in one process and from the start")
     if arguments.network == "published" and (arguments.output / "resume.safetensors").exists():
         return refuse(f"{arguments.output} holds another network's run; the published one wants a folder of its own")
@@ -77,6 +100,10 @@ def _train(arguments: argparse.Namespace) -> Path:
     common = {"minutes": arguments.minutes, "seed": arguments.seed}
     if arguments.model == "performer":
         return _train_performer(arguments, common)
+    if arguments.model == "translator":
+        from models.translator.training import train as train_translator
+
+        return train_translator(arguments.data, arguments.output, **common, start_from=arguments.start_from)
     if arguments.network == "published":
         from models.transcriber.published.experiment import train_published
 
@@ -94,18 +121,29 @@ def _train(arguments: argparse.Namespace) -> Path:
 
 
 def _train_performer(arguments: argparse.Namespace, common: dict[str, Any]) -> Path:
+    from models.performer.config import PerformerConfig
+
+    part = arguments.without
+    left_out = {part: WITHOUT[part][arguments.network]} if part else {}
     if arguments.network == "published":  # one network plays one instrument: the one of which there are recordings
         from models.performer.material import load_excerpts
+        from models.performer.published.config import EXTRA_SMALL
         from models.performer.published.training import train as train_published
         from models.performer.sources import prepare
 
         prepare(arguments.data, arguments.output / "excerpts")
-        return train_published(
-            load_excerpts(arguments.output / "excerpts", instrument="violin"), arguments.output, **common
-        )
+        excerpts = load_excerpts(arguments.output / "excerpts", "train", "violin")
+        return train_published(excerpts, arguments.output, **common, size=replace(EXTRA_SMALL, **left_out))
     from models.performer.training import train
 
-    return train(arguments.data, arguments.output, **common, everything=arguments.everything)
+    return train(
+        arguments.data,
+        arguments.output,
+        **common,
+        instruments=arguments.instrument or INSTRUMENTS,
+        everything=arguments.everything,
+        config=replace(PerformerConfig(), **left_out),
+    )
 
 
 def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:
@@ -114,4 +152,5 @@ def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:
         return ""
     if arguments.network == "general":
         return f"; `backline export` takes it along with a {checkpoint.with_name('transcriber.safetensors')}"
-    return f"; `backline export {arguments.model} {checkpoint} -o {arguments.model}.onnx` makes a model of it"
+    ending = "zip" if arguments.model == "translator" else "onnx"  # it has several graphs
+    return f"; `backline export {arguments.model} {checkpoint} -o {arguments.model}.{ending}` makes a model of it"

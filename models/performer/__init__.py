@@ -4,8 +4,6 @@ config      the sizes and the clock of the network
 score       notes -> what is said of each voice in every hop
 network     that -> partials, noise and spectrum of a frame
 expression  vibrato, bend wheel, expression pedal
-keys        which pitches are held, by keys of several channels and by pedals
-attack      notes begin at their samples and not with their hops
 processor   a stream of events -> a stream of audio
 material, sources, alignment, pitch_track, phrases, loudness    recordings with their notes, measured
 measures, vibrato, training    how far a spectrum is from a recording's; a player's manners; the run

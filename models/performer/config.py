@@ -15,6 +15,9 @@ CONTROLS = ("dynamics", "brightness", "room", *INSTRUMENTS)
 """What is said of all voices together: dynamics (velocity / 127 added), brightness (dB an octave above 1 kHz), room
 (the share of the learnt room's power), and which instrument plays."""
 
+REFERENCE_RANGE, MIDDLE_VELOCITY = 20.0, 70.0
+"""Loudness in velocities: 100 of them are REFERENCE_RANGE dB, and a player with another range has MIDDLE_VELOCITY in common."""
+
 
 @dataclass(frozen=True, slots=True)
 class PerformerConfig:
@@ -27,6 +30,7 @@ class PerformerConfig:
     bands: channels of the texture network.
     dropout: share of a voice's channels that training leaves out at random.
     look_ahead: hops of score beyond its own that a head knows of.
+    rise: samples from where a note begins to where it grows fastest, which is what the ear and the scores call its onset.
     reach: samples either side of a frame's middle that are heard of it. A frame speaks of the hop that ends at its middle.
     """
 
@@ -46,6 +50,7 @@ class PerformerConfig:
     multi_bands: tuple[int, ...] = (2, 4, 8, 16)
     correction_db: float = 12.0
     look_ahead: tuple[int, ...] = (0, 28)
+    rise: int = 384
     reach: int = 256
     on_off: bool = True
     rooms: int = 2

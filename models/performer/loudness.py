@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from models.performer.config import MIDDLE_VELOCITY, REFERENCE_RANGE
 
 LOWEST_VELOCITY, HIGHEST_VELOCITY = 20, 120
 LEAST_SPAN_DB = 6.0
@@ -35,3 +39,15 @@ def velocities_of(level_db: np.ndarray, ends: tuple[float, float]) -> np.ndarray
 def level_of(velocity: float, ends: tuple[float, float]) -> float:
     """The level in dB that a velocity stands for, beyond the ends too."""
     return ends[0] + (velocity - LOWEST_VELOCITY) / (HIGHEST_VELOCITY - LOWEST_VELOCITY) * (ends[1] - ends[0])
+
+
+def range_of(level_db: np.ndarray, velocity: np.ndarray) -> float:
+    """How many dB 100 velocities are, at least 0; REFERENCE_RANGE where all are alike."""
+    if np.ptp(velocity) == 0:
+        return REFERENCE_RANGE
+    return max(0.0, float(100 * np.polyfit(velocity, level_db, 1)[0]))
+
+
+def as_range(velocity: Any, range_db: float) -> Any:  # Any: a number or an array
+    """Velocities of a player for whom 100 of them are `range_db` dB, as ones that are REFERENCE_RANGE."""
+    return MIDDLE_VELOCITY + (velocity - MIDDLE_VELOCITY) * (range_db / REFERENCE_RANGE)

@@ -8,12 +8,16 @@ from models.performer.config import PerformerConfig
 AUTO_LOOK_AHEAD = {"commit": -1, "live": 0}
 """Which head `auto` is: a clip is known ahead and is moved back by the host; who plays by hand wants to hear it now."""
 
+DEFAULT_RANGE = 30.0
+"""dB: the recordings are 16 to 24, and what is heard on the violin is 0.7 of what is asked for."""
+
 INSTRUMENTS = {
-    "violin": {"lowest": 55, "highest": 100},
-    "cello": {"lowest": 36, "highest": 81},
-    "flute": {"lowest": 60, "highest": 96},
+    "violin": {"lowest": 55, "highest": 100, "brightness": -2.0},
+    "cello": {"lowest": 36, "highest": 81, "brightness": 0.0},
+    "flute": {"lowest": 60, "highest": 96, "brightness": 0.0},
 }
-"""Lowest and highest pitch of each."""
+"""Lowest and highest pitch of each, and by how many dB an octave above 1 kHz it is brighter than its recordings, which are bright
+of a violin from near by."""
 
 
 def performer_manifest(
@@ -49,6 +53,7 @@ def performer_manifest(
             Parameter("stream", "commit", choices=("commit", "live"), fixed=True,
                       description="commit: a clip, at its place; live: by hand, as soon as possible"),
             Parameter("dynamics", 0.0, -1.0, 1.0, description="how much harder every note is played, in shares of all velocities"),
+            Parameter("range", DEFAULT_RANGE, 0.0, 60.0, unit="dB", description="how far velocities 20 and 120 lie apart"),
             Parameter("brightness", 0.0, -12.0, 12.0, unit="dB/octave", description="more or less of what lies above 1 kHz"),
             Parameter("vibrato", 1.0, 0.0, 4.0, description="times the player's own"),
             Parameter("room", 1.0, 0.0, 2.0, description="times the room of the recordings; 0 is none"),

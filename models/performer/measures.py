@@ -32,6 +32,30 @@ class MelLevels(nn.Module):
         banks = [getattr(self, f"bank{index}") for index in range(len(MEL))]
         return [10 * torch.log10(power @ bank.t() + floor) for bank in banks]
 
+    def depth(self, power: Tensor, floor: Tensor) -> Tensor:
+        """Power (..., bins) -> the mean level in dB of a band's bins (..., bands), of the first bank."""
+        bank = self.bank0 / self.bank0.sum(1, keepdim=True)
+        return (10 * torch.log10(power + floor)) @ bank.t()
+
+
+def heard_power(partials: Tensor, noise: Tensor, config: PerformerConfig) -> Tensor:
+    """Powers (batch, frames, bins) of partials and noise at a frame's middle -> the power that a whole window hears of them.
+
+    What a window sees is its neighbours' too: of partials the weighted mean of amplitudes, whose phases go on; of noise that of
+    powers. So the network may say how loud it is now, and not how loud it is within the 64 ms around.
+    """
+    reach = config.n_fft // config.hop // 2 - 1
+    window = torch.hann_window(config.n_fft)[config.n_fft // 2 + config.hop * torch.arange(-reach, reach + 1)]
+    amplitude = _over_frames(torch.sqrt(partials + 1e-14), window / window.sum())
+    return amplitude.square() + _over_frames(noise, window.square() / window.square().sum())
+
+
+def _over_frames(values: Tensor, weights: Tensor) -> Tensor:
+    reach = len(weights) // 2
+    padded = torch.cat([values[:, :1].expand(-1, reach, -1), values, values[:, -1:].expand(-1, reach, -1)], 1)
+    parts = (weight * padded[:, i : i + values.shape[1]] for i, weight in enumerate(weights.tolist()))
+    return sum(parts)  # type: ignore[return-value]
+
 
 def recorded_power(audio: Tensor, config: PerformerConfig) -> Tensor:
     """Samples (batch, samples) -> power (batch, frames, bins), frame k from sample k * hop on; a sinusoid of amplitude 1 is 1."""

@@ -19,14 +19,18 @@ from torch.nn import functional
 
 from models.layers.checkpoint import read_card
 from models.layers.recurrence import PitchwiseRecurrence
-from models.performer.config import CONTROLS, FEATURES, INSTRUMENTS, PerformerConfig
+from models.performer.config import CONTROLS, FEATURES, INSTRUMENTS, REFERENCE_RANGE, PerformerConfig
 from models.performer.curves import hann_lobe, hats, place_of, read
+from models.performer.score import RING_SECONDS
 from models.performer.texture import MultiBandBlock
 
 LOBE = 4  # bins either side of a partial
 FLOOR = 1e-10  # of power, -100 dB
 DECIBEL = math.log(10) / 10
-_AGE = FEATURES.index("age")
+LEVEL_RANGE = 127 / 100 * REFERENCE_RANGE  # dB between velocities 0 and 127, before what is learnt
+DRY_SECONDS, FADE_SECONDS = 0.03, 0.1  # a note's own end, where there is no room; the end of what rings
+RISE_SECONDS = 0.025  # of a note that comes out of silence
+_AGE, _VELOCITY, _RELEASED, _SLUR = (FEATURES.index(name) for name in ("age", "velocity", "released", "slur"))
 ON_OFF = tuple(
     FEATURES.index(n) for n in ("new", "new_place", "ended", "age_fast", "slur", "interval", "velocity_step")
 )
@@ -56,7 +60,7 @@ class PerformerNetwork(nn.Module):
         with torch.no_grad():
             self.levels.weight.mul_(4.0)
             bias = self.levels.bias
-            bias[0] = -30.0
+            bias[0] = -30.0 - LEVEL_RANGE * 70 / 127
             frequencies = config.lowest * (config.sample_rate / 2 / config.lowest) ** torch.linspace(
                 0, 1, config.envelope_points
             )
@@ -82,6 +86,11 @@ class PerformerNetwork(nn.Module):
     def power(self, features: Tensor, pitches: Tensor, controls: Tensor) -> Tensor:
         """Features (batch, frames, voices, FEATURES), pitches as they sound (batch, frames, voices) in semitones and
         CONTROLS (batch, frames, controls) -> power (batch, frames, bins)."""
+        partials, noise = self.parts(features, pitches, controls)
+        return partials + noise
+
+    def parts(self, features: Tensor, pitches: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """As `power`: the power of the partials, and that of the noise with what rings on."""
         said = self._say(features, controls)
         embedded = torch.relu(self.voice_in(said))
         active = _active(features)
@@ -97,11 +106,10 @@ class PerformerNetwork(nn.Module):
         rows = torch.arange(batch * frames).repeat_interleave(features.shape[2])[sounding]
         direct = torch.zeros(batch * frames * self.config.bins)
         direct = direct.scatter_add(0, (rows[:, None, None] * self.config.bins + places).flatten(), lobes.flatten())
-        direct = direct.view(batch, frames, -1) + noise
-        rung = self._ring(direct, controls)
-        total = direct + rung
-        correction = self._texture(total, common, lambda block, x: block(x))
-        return total * correction
+        direct = direct.view(batch, frames, -1)
+        noise = noise + self._ring(noise, controls)
+        correction = self._texture(direct + noise, common, lambda block, x: block(x))
+        return direct * correction, noise * correction
 
     def _ring(self, direct: Tensor, controls: Tensor) -> Tensor:
         decay, level = self._room(controls[:, 0])
@@ -142,7 +150,7 @@ class PerformerNetwork(nn.Module):
         direct = torch.zeros_like(noise).scatter_add(1, places.flatten(1), lobes.flatten(1))
         decay, level = self._room(controls)
         rung = state["room"].sum(1) * controls[:, CONTROLS.index("room"), None]
-        room = decay * state["room"] + level * (direct + noise).unsqueeze(1)
+        room = decay * state["room"] + level * noise.unsqueeze(1)
         states: dict[str, Tensor] = {"common": common_state, "contour": contour_state, "room": room}
 
         def run(block: MultiBandBlock, values: Tensor) -> Tensor:
@@ -189,6 +197,8 @@ class PerformerNetwork(nn.Module):
         level, envelope, own, noise = levels.split(
             [1, config.envelope_points, config.own_partials, config.noise_points], -1
         )
+        velocity = features[..., _VELOCITY : _VELOCITY + 1] + controls[..., :1].unsqueeze(-2)
+        level = level + LEVEL_RANGE * velocity
         frequency = self._frequencies(pitches)
         place = place_of(frequency, config.envelope_points, config)
         body_place = place_of(frequency, config.body_points, config)
@@ -197,11 +207,23 @@ class PerformerNetwork(nn.Module):
         decibel = decibel + functional.pad(own, (0, config.partials - config.own_partials))
         tilt = controls[..., CONTROLS.index("brightness"), None, None]
         decibel = decibel + tilt * torch.log2(frequency / 1000).clamp(-2, 4)
-        audible = (frequency < 0.49 * config.sample_rate) * active
+        left = active * self._left(features, controls)
+        audible = (frequency < 0.49 * config.sample_rate) * torch.sqrt(left)
         amplitude = audible * torch.exp(0.5 * DECIBEL * decibel.clamp(-120, 12))
         fine = (level + noise).clamp(-140, 0) @ self.noise_curve
         fine = fine + tilt * self._bin_tilt()
-        return amplitude, (active * torch.exp(DECIBEL * fine)).sum(-2)
+        return amplitude, (left * torch.exp(DECIBEL * fine)).sum(-2)
+
+    def _left(self, features: Tensor, controls: Tensor) -> Tensor:
+        """The share of a voice's power that is heard (..., voices, 1): a note that follows none closely rises, as a bow or a breath
+        sets in; one that has ended rings on as the room does, and fades at last."""
+        age, released, slur = (features[..., i : i + 1] for i in (_AGE, _RELEASED, _SLUR))
+        rise = RISE_SECONDS * (1 - slur) + 1e-4
+        risen = torch.sin(math.pi / 2 * (0.02 * torch.expm1(5 * age) / rise).clamp(0, 1))
+        room = controls[..., CONTROLS.index("room"), None, None]
+        since = 0.02 * torch.expm1(5 * (released - 0.1).clamp(min=0))
+        fading = ((RING_SECONDS - since) / FADE_SECONDS).clamp(0, 1)
+        return risen**4 * fading * (room + (1 - room) * torch.exp(-since / DRY_SECONDS))
 
     def _bin_tilt(self) -> Tensor:
         hertz = torch.arange(self.config.bins) * self.config.sample_rate / self.config.n_fft

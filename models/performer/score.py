@@ -24,7 +24,7 @@ class Voice:
 
     number: int
     pitch: int
-    velocity: int
+    velocity: float
     onset: float
     offset: float | None = None
     interval: float = 0.0
@@ -49,7 +49,7 @@ class Voices:
         self._last: Voice | None = None
         self._count = 0
 
-    def start(self, sample: float, pitch: int, velocity: int, channel: int = 0) -> None:
+    def start(self, sample: float, pitch: int, velocity: float, channel: int = 0) -> None:
         """A note starts; one of its pitch that is still held ends there."""
         self.stop(sample, pitch)
         voice = Voice(self._count, pitch, velocity, sample, channel=channel)
@@ -162,7 +162,7 @@ def describe(
         for sample, begins, index in events[given:until]:
             pitch = int(notes[index, 2])
             if begins:
-                voices.start(sample, pitch, int(notes[index, 3]))
+                voices.start(sample, pitch, float(notes[index, 3]))
                 order.append(index)
                 held[pitch] = index
             elif held.get(pitch) == index:

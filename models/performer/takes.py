@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.performer.config import CONTROLS, INSTRUMENTS, PerformerConfig
-from models.performer.material import Excerpt
+from models.performer.config import CONTROLS, INSTRUMENTS, REFERENCE_RANGE, PerformerConfig
+from models.performer.loudness import as_range, levels, range_of
+from models.performer.material import SAMPLE_RATE, Excerpt
 from models.performer.measures import FLOOR_DB, recorded_power
 from models.performer.score import RING_SECONDS, describe
 
@@ -39,12 +40,35 @@ def loudness(excerpt: Excerpt) -> float:
 def loudnesses(excerpts: Sequence[Excerpt]) -> list[float]:
     """How loud each excerpt counts: a movement as it is, phrases of one instrument all alike, whose velocities have one scale."""
     own = [loudness(excerpt) for excerpt in excerpts]
-    kinds = [e.instrument if e.player == "philharmonia" else f"{e.player} {e.piece}" for e in excerpts]
+    kinds = [_kind(excerpt) for excerpt in excerpts]
     return [float(np.sqrt(np.mean([v**2 for v, k in zip(own, kinds, strict=True) if k == kind]))) for kind in kinds]
 
 
-def takes_of(excerpt: Excerpt, config: PerformerConfig, loud: float, shifts: Sequence[int] = SHIFTS) -> list[Take]:
-    """The excerpt as it is and as played at other speeds; `loud` is brought to LOUDNESS_DB."""
+def ranges(excerpts: Sequence[Excerpt]) -> list[float]:
+    """How many dB 100 velocities of each excerpt are: measured in a movement, and in all phrases of an instrument at once."""
+    measured: dict[str, list[np.ndarray]] = {}
+    for excerpt in excerpts:
+        found = levels(excerpt.audio / 32768, SAMPLE_RATE, excerpt.notes)
+        measured.setdefault(_kind(excerpt), []).append(np.stack([found, excerpt.notes[:, 3]]))
+    return [range_of(*np.concatenate(measured[_kind(excerpt)], 1)) for excerpt in excerpts]
+
+
+def _kind(excerpt: Excerpt) -> str:
+    """What shares one scale of velocities."""
+    return excerpt.instrument if excerpt.player == "philharmonia" else f"{excerpt.player} {excerpt.piece}"
+
+
+def takes_of(
+    excerpt: Excerpt,
+    config: PerformerConfig,
+    loud: float,
+    range_db: float = REFERENCE_RANGE,
+    shifts: Sequence[int] = SHIFTS,
+) -> list[Take]:
+    """The excerpt as it is and as played at other speeds; `loud` is brought to LOUDNESS_DB, velocities to REFERENCE_RANGE.
+
+    A note begins `config.rise` before its onset, which is where it grows fastest.
+    """
     import soxr
 
     audio = excerpt.audio.astype(np.float32) / 32768 * np.float32(10 ** (LOUDNESS_DB / 20) / loud)
@@ -54,6 +78,8 @@ def takes_of(excerpt: Excerpt, config: PerformerConfig, loud: float, shifts: Seq
         heard = soxr.resample(audio, config.sample_rate * ratio, config.sample_rate) if shift else audio
         scale = config.sample_rate / ratio
         notes = excerpt.notes * [scale, scale, 1, 1] + [0, 0, shift, 0]
+        notes[:, 3] = as_range(notes[:, 3], range_db)
+        notes[:, 0] = np.maximum(notes[:, 0] - config.rise, 0)
         bends = tuple(excerpt.f0[excerpt.f0[:, 0] == i, 1:] * [scale, 1] for i in range(len(notes)))
         loudest = recorded_power(torch.from_numpy(heard[: 30 * config.sample_rate]), config).sum(-1).max().item()
         takes.append(

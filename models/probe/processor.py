@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.block import Block, silence
 from models.events import Event, NoteOff, NoteOn, time_order
 from models.manifest import Manifest
-from models.step import Step
+from models.step import Step, only_step
 from models.stream import StreamSpec, stream_spec
 
 PEAK_REACH = 48  # samples; 8 lobes of the widest filter (8 kHz host), past which its ringing is under the threshold
@@ -26,13 +26,13 @@ PITCH = 60
 class ProbeProcessor:
     """The probe as a stream processor: audio and notes in, notes and audio out, and what it plays as a spectrogram."""
 
-    def __init__(self, manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> None:
+    def __init__(self, manifest: Manifest, steps: Mapping[str, Step], settings: Mapping[str, float | str]) -> None:
         graph, head = manifest.graphs[0], manifest.heads[0]
         self._spec = stream_spec(manifest, head, "live" if settings.get("stream") == "live" else "commit")
         self._tail = graph.state[0].shape[0]
         given = {port.kind for port in manifest.outputs}
         self._gives_notes, self._shows = "notes" in given, "magnitude" in given
-        self._step = step
+        self._step = only_step(steps)
         self.reset()
 
     @property

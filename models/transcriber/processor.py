@@ -15,7 +15,7 @@ import numpy as np
 from models.block import Block, silence
 from models.events import Event, time_order
 from models.manifest import Manifest
-from models.step import Step
+from models.step import Step, only_step
 from models.stream import StreamKind, StreamSpec, stream_spec
 from models.transcriber.decode import Clock, DecodeSettings, NoteTracker
 from models.transcriber.expression import BendTracker, InputGate, PedalTracker
@@ -29,7 +29,7 @@ GATE_SECONDS = 0.05  # the gate stays open so long after the last sample above i
 class TranscriberProcessor:
     """Audio to notes, by the look-ahead and kind of stream that were chosen."""
 
-    def __init__(self, manifest: Manifest, step: Step, settings: Mapping[str, float | str]) -> None:
+    def __init__(self, manifest: Manifest, steps: Mapping[str, Step], settings: Mapping[str, float | str]) -> None:
         head = manifest.head(float(settings["look_ahead_ms"]))
         kind: StreamKind = "live" if settings["stream"] == "live" else "commit"
         own = manifest.settings
@@ -44,7 +44,7 @@ class TranscriberProcessor:
         self._single = bool(instrument["single"])
         spec = stream_spec(manifest, head, kind)
         self._spec = replace(spec, live_delay=round(chosen["live_delay"])) if kind == "live" else spec
-        self._step = step
+        self._step = only_step(steps)
         self._values = {name: settings[name] for name in CHANGEABLE}
         self.reset()
 

@@ -2,7 +2,9 @@
 
     backline models --json | python3 describe_players.py > players.hpp
 
-A plug-in's parameters are fixed when it is built, so they come from the manifests this way.
+A plug-in's parameters are fixed when it is built, so they come from the manifests this way; a host automates numbers, so that texts
+are left out. A model that works in several directions
+is a player in each, called `MODEL DIRECTION`.
 """
 
 import json
@@ -13,13 +15,16 @@ FIRST = (
     "transcriber",
     "probe",
     "performer",
+    "translator listen",
+    "translator play",
 )  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
 ABBREVIATIONS = ("mpe",)
 
 
 def describe(models: dict[str, Any]) -> str:
     """Return players.hpp. models: name -> its row of `backline models --json`."""
-    names = [*(name for name in FIRST if name in models), *sorted(name for name in models if name not in FIRST)]
+    players = {player: row for name, model in models.items() for player, row in _players(name, model)}
+    names = [*(name for name in FIRST if name in players), *sorted(name for name in players if name not in FIRST)]
     lines = [
         "// Made by describe_players.py from the players' manifests; change those.",
         "#pragma once",
@@ -30,20 +35,36 @@ def describe(models: dict[str, Any]) -> str:
         "",
     ]
     for name in names:
-        rows = models[name]["parameters"]
+        rows, symbol = players[name]["parameters"], _symbol(name)
         for parameter, row in rows.items():
             if row["choices"]:
-                lines.append(
-                    f"constexpr const char* {name}_{parameter}[] = {{{', '.join(map(json.dumps, row['choices']))}}};"
-                )
-        lines.append(f"constexpr PlayerParameter {name}_parameters[] = {{")
-        lines += [f"    {_row(name, parameter, row)}," for parameter, row in rows.items()]
+                words = ", ".join(map(json.dumps, row["choices"]))
+                lines.append(f"constexpr const char* {symbol}_{parameter}[] = {{{words}}};")
+        lines.append(f"constexpr PlayerParameter {symbol}_parameters[] = {{")
+        lines += [f"    {_row(symbol, parameter, row)}," for parameter, row in rows.items()]
         lines += ["};", ""]
     lines.append("constexpr Player players[] = {")
     for name in names:
-        lines.append(f"    {{{json.dumps(name)}, {name}_parameters, {len(models[name]['parameters'])}}},")
+        model, direction = players[name]["model"], players[name]["direction"]
+        words = ", ".join(map(json.dumps, (name, model, direction)))
+        lines.append(f"    {{{words}, {_symbol(name)}_parameters, {len(players[name]['parameters'])}}},")
     lines += ["};", "", "}  // namespace backline"]
     return "\n".join(lines) + "\n"
+
+
+def _players(name: str, model: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the players that a model is: name -> `model`, `direction` (none where it has but one way), `parameters`."""
+    ways = model["directions"] or {"": model}
+    return [
+        (f"{name} {direction}".rstrip(), {"model": name, "direction": direction, "parameters": {
+            parameter: row for parameter, row in way["parameters"].items()
+            if not row["text"] and not (direction and parameter == "direction")}})
+        for direction, way in ways.items()
+    ]  # fmt: skip
+
+
+def _symbol(player: str) -> str:
+    return player.replace(" ", "_")
 
 
 def _row(player: str, name: str, row: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ class JackPlayer:
         bridge.load(model)
         self._stream = bridge.open_stream(model, self._rate, settings)
         self._live = self._stream.latency == 0
-        self._ports = register_ports(client, bridge, model)
+        self._ports = register_ports(client, bridge, model, settings.get("direction"))
         self._midi = MidiOut(self._rate, self._live, self._write_midi)
         self._audio = AudioOut() if self._ports.audio_out else None
         self._cycle = Cycle(self._stream, self._rate, self._period, self._midi, self._audio)

@@ -33,11 +33,15 @@ class Ports:
         return [port for port in (self.midi_out, self.audio_out) if port is not None]
 
 
-def register_ports(client: Any, bridge: BridgeClient, model: str) -> Ports:
-    """Give the client the ports that the server's word about `model` asks for. Raises BridgeError."""
+def register_ports(client: Any, bridge: BridgeClient, model: str, direction: object) -> Ports:
+    """Give the client the ports that the server's word about `model` asks for. Raises BridgeError.
+
+    direction: the one that its stream was opened in, where that is not the model's default.
+    """
     row = json.loads(str(bridge.request("/backline/models")[0])).get(model, {})
     if "problem" in row:
         raise BridgeError(str(row["problem"]))
+    row = row.get("directions", {}).get(direction, row)
     heard, played = set(row.get("in", ())), set(row.get("out", ()))
     midi_in = client.midi_inports.register("midi_in") if heard & NOTE_KINDS else None
     return Ports(

@@ -30,6 +30,8 @@ ON_REQUEST = (
     "drummer_table",
     "instrument_groups",
     "listening",
+    "performer_effects",
+    "performer_full_size",
     "performer_response",
     "performer_table",
     "phase_convergence",
@@ -40,6 +42,9 @@ ON_REQUEST = (
     "step_time_gpu",
     "transcription_curve",
     "transcription_trials",
+    "translator_figures",
+    "translator_round_trip",
+    "translator_table",
 )
 MOST_SECONDS = 3600
 MARK = Path("benchmarks", "record.py")

@@ -109,12 +109,14 @@ def _models() -> Iterator[Finding]:
         if isinstance(found, BacklineError):
             yield "bad", f"model {name}", str(found)
             continue
-        try:
-            stream = open_stream(found, {}, 48_000)
-        except BacklineError as error:
-            yield "bad", f"model {name}", str(error)
-            continue
-        yield "good", f"model {name}", f"loads; {1000 * stream.declared / 48_000:.1f} ms declared at 48 kHz"
+        for settings in [{"direction": one} for one in found.manifest.directions] or [{}]:
+            subject = " ".join(("model", name, *settings.values()))
+            try:
+                stream = open_stream(found, settings, 48_000)
+            except BacklineError as error:
+                yield "bad", subject, str(error)
+                continue
+            yield "good", subject, f"loads; {1000 * stream.declared / 48_000:.1f} ms declared at 48 kHz"
 
 
 def _real_time() -> Iterator[Finding]:

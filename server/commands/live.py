@@ -23,6 +23,7 @@ from server.commands.options import (
     server_address,
     tempo_of,
 )
+from server.directions import gives, said_of, takes, turned
 from server.errors import BacklineError
 from server.files import require_folder, write_text_whole
 from server.live_file import FilePlayer, Listening
@@ -72,15 +73,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    settings = _for_the_ear(arguments, parse_settings(arguments.set))
     routes = read_routes(arguments.input, arguments.output)
+    settings = _for_the_ear(arguments, routes, parse_settings(arguments.set))
     _check_ways(arguments, routes)
     if routes.jack:
         return _play_jack(arguments, settings)
     report = arguments.report or (routes.clip.with_suffix(".latency.json") if routes.clip else None)
     for file in filter(None, (routes.clip, routes.sound, report, arguments.log)):
         require_folder(file)
-    _check_kinds(arguments, routes)
+    _check_kinds(arguments, routes, settings)
     if routes.file is None or routes.audio_out:
         return _play_devices(arguments, routes, settings, report)
     return _play_file(arguments, routes, routes.file, settings, report)
@@ -161,7 +162,7 @@ def _play_file(
             output = stack.enter_context(closing(MidiOutput(choice))) if choice is not None else None
             parts = json.loads(str(client.request("/backline/status")[3]))[str(stream.number)]["parts"]
             sound = (
-                stack.enter_context(AudioWriter(routes.sound, rate, _channels_out(arguments)))
+                stack.enter_context(AudioWriter(routes.sound, rate, _channels_out(arguments, settings)))
                 if routes.sound is not None
                 else None
             )
@@ -209,10 +210,18 @@ def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
     return nullcontext(server_address(arguments.server))
 
 
-def _for_the_ear(arguments: argparse.Namespace, settings: dict[str, str | float]) -> dict[str, str | float]:
-    """Who plays wants notes soon: a model that has both kinds of stream is opened live unless told otherwise."""
+def _for_the_ear(
+    arguments: argparse.Namespace, routes: Routes, settings: dict[str, str | float]
+) -> dict[str, str | float]:
+    """Who plays wants notes soon: a model that has both kinds of stream is opened live unless told otherwise.
+
+    One that works in several directions is opened in that of the routes.
+    """
     manifest = _manifest(arguments)
-    both = manifest is not None and any(parameter.name == "stream" for parameter in manifest.parameters)
+    if manifest is None:
+        return settings
+    faced, settings = turned(manifest, settings, routes.heard, routes.given)
+    both = any(parameter.name == "stream" for parameter in faced.parameters)
     return {"stream": "live", **settings} if both else settings
 
 
@@ -224,28 +233,28 @@ def _manifest(arguments: argparse.Namespace) -> Manifest | None:
         return None
 
 
-def _channels_out(arguments: argparse.Namespace) -> int:
+def _channels_out(arguments: argparse.Namespace, settings: dict[str, str | float]) -> int:
     """Return the channels of the model's audio; 1 where only its server knows it."""
     manifest = _manifest(arguments)
-    return 1 if manifest is None else sum(port.channels for port in manifest.outputs if port.kind == "audio")
+    outputs = () if manifest is None else manifest.facing(settings).outputs
+    return sum(port.channels for port in outputs if port.kind == "audio") or 1
 
 
-def _check_kinds(arguments: argparse.Namespace, routes: Routes) -> None:
+def _check_kinds(arguments: argparse.Namespace, routes: Routes, settings: dict[str, str | float]) -> None:
     """Raise BacklineError where the model has no port for a file."""
-    manifest = _manifest(arguments)
-    if manifest is None:
+    found = _manifest(arguments)
+    if found is None:
         return
-    heard, given = ({port.kind for port in side} for side in (manifest.inputs, manifest.outputs))
-    if routes.file is not None and is_clip(routes.file) and not heard & {"notes", "drums"}:
-        raise BacklineError(f"model '{manifest.name}' takes audio, and {routes.file} is MIDI")
-    if routes.file is not None and not is_clip(routes.file) and "audio" not in heard:
+    manifest = found.facing(settings)
+    if routes.file is not None and is_clip(routes.file) and not takes(manifest, "notes"):
+        raise BacklineError(f"{said_of(manifest)} takes audio, and {routes.file} is MIDI")
+    if routes.file is not None and not is_clip(routes.file) and not takes(manifest, "audio"):
         raise BacklineError(
-            f"model '{manifest.name}' takes MIDI, and {'the take' if routes.file == TAKE else routes.file} is audio"
+            f"{said_of(manifest)} takes MIDI, and {'the take' if routes.file == TAKE else routes.file} is audio"
         )
-    if routes.sound is not None and "audio" not in given:
-        raise BacklineError(
-            f"model '{manifest.name}' gives {' and '.join(sorted(given))}, so it cannot write {routes.sound}"
-        )
+    if routes.sound is not None and not gives(manifest, "audio"):
+        kinds = " and ".join(sorted({port.kind for port in manifest.outputs}))
+        raise BacklineError(f"{said_of(manifest)} gives {kinds}, so it cannot write {routes.sound}")
 
 
 def _listen(

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from models.latency import declare_latency
-from models.manifest import Manifest
+from models.manifest import DIRECTION, Manifest
+from models.model_parts import size_of
+from server.directions import by_direction, ports_of
 from server.errors import BacklineError
 from server.model_store import Model, list_models, open_stream
 
@@ -37,15 +39,26 @@ def _text(row: dict) -> str:  # type: ignore[type-arg]  # JSON
     """Return a model's row as lines for people."""
     if "problem" in row:
         return f"cannot be served: {row['problem']}"
-    heads = ", ".join(f"{h['look_ahead_ms']:g}: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"])
+    size = f"{row['sample_rate']} Hz, hop {row['hop']}, {row['bytes'] / 1e6:.2f} MB"
+    ways = {f"direction {name}: ": each for name, each in row["directions"].items()} or {"": row}
     lines = [
         row["title"],
-        f"{' '.join(row['in'])} -> {' '.join(row['out'])}, {row['sample_rate']} Hz, hop {row['hop']}, {row['bytes'] / 1e6:.2f} MB",
-        f"latency in samples at {HOST_RATE} Hz, by look-ahead in ms: {heads}",
+        *(
+            line
+            for name, each in ways.items()
+            for line in (
+                f"{name}{' '.join(each['in'])} -> {' '.join(each['out'])}, {size}",
+                f"latency in samples at {HOST_RATE} Hz, by look-ahead in ms: {_heads(each)}",
+            )
+        ),
         *([f"measured: {', '.join(f'{k} {v:g}' for k, v in row['quality'].items())}"] if row["quality"] else []),
         f"licence: {row['licence']}",
     ]
     return "\n    ".join(lines)
+
+
+def _heads(row: dict) -> str:  # type: ignore[type-arg]  # JSON
+    return ", ".join(f"{h['look_ahead_ms']:g}: {h['latency_samples']} ({h['latency_ms']:g} ms)" for h in row["heads"])
 
 
 def _described(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  # JSON
@@ -62,23 +75,31 @@ def describe(found: Model | BacklineError) -> dict:  # type: ignore[type-arg]  #
     manifest = found.manifest
     return {
         "title": manifest.title,
-        "in": [port.kind for port in manifest.inputs],
-        "out": [port.kind for port in manifest.outputs],
         "sample_rate": manifest.sample_rate,
         "hop": manifest.hop,
-        "heads": [_head(found, manifest, head.look_ahead_ms) for head in manifest.heads],
-        "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices,
-                                "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in manifest.stream_parameters},
-        "bytes": found.path.stat().st_size,
+        **by_direction(manifest, lambda faced: _facing(found, faced)),
+        "bytes": size_of(found.path),
         "quality": manifest.quality,
         "licence": manifest.licence,
         "trained_on": manifest.trained_on,
         "file": str(found.path),
+    }
+
+
+def _facing(found: Model, faced: Manifest) -> dict:  # type: ignore[type-arg]  # JSON
+    """Return what a model is in one direction."""
+    return {
+        **ports_of(faced),
+        "heads": [_head(found, faced, head.look_ahead_ms) for head in faced.heads],
+        "parameters": {p.name: {"default": p.default, "minimum": p.minimum, "maximum": p.maximum, "choices": p.choices, "text": p.text,
+                                "unit": p.unit, "fixed": p.fixed, "description": p.description} for p in faced.stream_parameters},
     }  # fmt: skip
 
 
-def _head(found: Model, manifest: Manifest, look_ahead_ms: float) -> dict[str, float]:
-    settings: dict[str, str | float] = {"look_ahead_ms": f"{look_ahead_ms:g}"} if len(manifest.heads) > 1 else {}
+def _head(found: Model, faced: Manifest, look_ahead_ms: float) -> dict[str, float]:
+    settings: dict[str, str | float] = {"look_ahead_ms": f"{look_ahead_ms:g}"} if len(faced.heads) > 1 else {}
+    if faced.directions:
+        settings[DIRECTION] = faced.directions[0]
     spec = open_stream(found, settings, HOST_RATE).spec
     samples = declare_latency(spec, HOST_RATE).total
     return {

@@ -13,7 +13,9 @@ from server.rebuffer import LARGEST_BLOCK
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add MODEL, --models, --set and --provider."""
-    parser.add_argument("model", metavar="MODEL", help="a model's name (backline models) or an .onnx file")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a model's name (backline models), or an .onnx file, .zip or folder/"
+    )
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder with more models")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter, for instance look_ahead_ms=16"

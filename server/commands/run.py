@@ -20,6 +20,7 @@ from server.commands.options import (
     say_remarks,
     tempo_of,
 )
+from server.directions import gives, said_of, takes, turned
 from server.errors import BacklineError
 from server.files import require_folder
 from server.midi.clip import CLIP_RATE, read_clip
@@ -58,9 +59,10 @@ def main(arguments: argparse.Namespace) -> int:
         raise BacklineError(f"model '{model.manifest.name}' does not follow beats; leave --beats out")
     for path in (*arguments.output, *([arguments.log] if arguments.log else [])):
         require_folder(path)
-    _check_outputs(model.manifest, arguments.output)
-    samples, events, rate = _read_input(model.manifest, arguments)
-    settings = parse_settings(arguments.set)
+    heard, given = [_kind(arguments.input)], [_kind(path) for path in arguments.output]
+    manifest, settings = turned(model.manifest, parse_settings(arguments.set), heard, given)
+    _check_outputs(manifest, arguments.output)
+    samples, events, rate = _read_input(manifest, arguments)
     stream = open_stream(model, settings, rate, arguments.provider)
     notes, pictures, sounds = (
         [path for path in arguments.output if _kind(path) == kind] for kind in ("notes", "magnitude", "audio")
@@ -89,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
         picture.write(path)
     if arguments.log:
         write_log(arguments.log, take)
-    print(_summary(model.manifest, take, [*arguments.output, *([arguments.log] if arguments.log else [])]))
+    print(_summary(manifest, take, [*arguments.output, *([arguments.log] if arguments.log else [])]))
     return 0
 
 
@@ -97,12 +99,11 @@ def _summary(manifest: Manifest, take: Take, written: list[Path]) -> str:
     """Return the line that ends a run, as `live` ends: how many notes where the model gives any, and the files."""
     notes = sum(isinstance(emission.event, NoteOn) for emission, _ in take.emissions)
     files = f"wrote {' and '.join(map(str, written))}"
-    return f"{notes} notes; {files}" if _gives_notes(manifest) else files
+    return f"{notes} notes; {files}" if gives(manifest, "notes") else files
 
 
 def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
     """Raise BacklineError where a file's kind is not among the model's outputs."""
-    kinds = {port.kind for port in manifest.outputs}
     for path in paths:
         wanted = _kind(path)
         if wanted == "audio" and path.suffix.lower() not in WRITABLE_SUFFIXES:
@@ -110,14 +111,9 @@ def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
                 f"cannot write {path}; by its name an output is .mid or audio: {' '.join(WRITABLE_SUFFIXES)}, "
                 f"or a picture: {' '.join(PICTURE_SUFFIXES)}"
             )
-        if not (_gives_notes(manifest) if wanted == "notes" else wanted in kinds):
-            raise BacklineError(
-                f"model '{manifest.name}' gives {' and '.join(sorted(kinds))}, so it cannot write {path}"
-            )
-
-
-def _gives_notes(manifest: Manifest) -> bool:
-    return any(port.kind in ("notes", "drums") for port in manifest.outputs)
+        if not gives(manifest, wanted):
+            kinds = " and ".join(sorted({port.kind for port in manifest.outputs}))
+            raise BacklineError(f"{said_of(manifest)} gives {kinds}, so it cannot write {path}")
 
 
 def _kind(path: Path) -> str:
@@ -128,17 +124,17 @@ def _kind(path: Path) -> str:
 
 def _read_input(manifest: Manifest, arguments: argparse.Namespace) -> tuple[Samples, tuple[Event, ...], int]:
     """Return (audio, events, rate); the side that the file does not have is silent."""
-    kinds, path = {port.kind for port in manifest.inputs}, arguments.input
+    path = arguments.input
     if path.suffix.lower() in MIDI_SUFFIXES:
-        if not kinds & {"notes", "drums"}:
-            raise BacklineError(f"model '{manifest.name}' takes audio, and {path} is MIDI")
+        if not takes(manifest, "notes"):
+            raise BacklineError(f"{said_of(manifest)} takes audio, and {path} is MIDI")
         rate = check_rate(CLIP_RATE if arguments.rate is None else arguments.rate)
-        clip = read_clip(path, rate, arguments.track, with_drums="drums" in kinds)
+        clip = read_clip(path, rate, arguments.track, with_drums=any(port.kind == "drums" for port in manifest.inputs))
         say_remarks(clip)
         return long_silence(clip.played_length(rate)), clip.events, rate
     if arguments.rate is not None or arguments.track:
         raise BacklineError(f"--rate and --track are for MIDI files; {path} has its own rate and one track")
-    if "audio" not in kinds:
-        raise BacklineError(f"model '{manifest.name}' takes MIDI, and {path} is audio")
+    if not takes(manifest, "audio"):
+        raise BacklineError(f"{said_of(manifest)} takes MIDI, and {path} is audio")
     samples, rate = read_audio(path)
     return samples, (), rate

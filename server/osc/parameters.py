@@ -1,6 +1,6 @@
 """A stream's parameters as OSC addresses of their own, /backline/stream/<number>/<parameter>, so that controllers map themselves.
 
-A word is sent as a string, a number as a float, and a choice of on and off as true and false. What is out of range is
+A word or a text is sent as a string, a number as a float, and a choice of on and off as true and false. What is out of range is
 clipped, since a fader rounds; /backline/stream/set refuses it instead.
 """
 
@@ -31,7 +31,7 @@ def find_parameter(manifest: Manifest, name: str) -> Parameter:
 
 def current_values(manifest: Manifest, settings: Mapping[str, str | float]) -> dict[str, float | str]:
     """Return all parameters of a stream that was opened, and changed since, with `settings`; `pace` and the like are none."""
-    known = {parameter.name for parameter in manifest.stream_parameters}
+    known = {parameter.name for parameter in manifest.facing(settings).stream_parameters}
     return manifest.resolve({name: value for name, value in settings.items() if name in known})
 
 
@@ -44,7 +44,7 @@ def as_osc(parameter: Parameter, value: float | str) -> OscValue:
     """Return a parameter's value as it is sent."""
     if is_switch(parameter):
         return value == "on"
-    return str(value) if parameter.choices else float(value)
+    return str(value) if parameter.choices or parameter.text else float(value)
 
 
 def from_osc(parameter: Parameter, arguments: Sequence[object]) -> str:
@@ -55,7 +55,7 @@ def from_osc(parameter: Parameter, arguments: Sequence[object]) -> str:
     try:
         if is_switch(parameter) and not isinstance(value, str):
             return "on" if value else "off"
-        if not parameter.choices and not isinstance(value, str):
+        if not (parameter.choices or parameter.text or isinstance(value, str)):
             value = min(max(float(value), _bound(parameter.minimum, "-inf")), _bound(parameter.maximum, "inf"))
         return str(parameter.parse(value))
     except (ManifestError, OverflowError) as error:

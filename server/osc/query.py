@@ -134,7 +134,7 @@ def _leaf(value: OscValue, access: int, meaning: str, unit: str, tags: list[str]
 def _parameter(parameter: Parameter, value: float | str) -> Node:
     access = READ if parameter.fixed else READ | WRITE
     node = _leaf(as_osc(parameter, value), access, parameter.description, parameter.unit, ["parameter"])
-    if is_switch(parameter):
+    if is_switch(parameter) or parameter.text:
         return node
     if parameter.choices:
         return node | {"RANGE": [{"VALS": list(parameter.choices)}]}

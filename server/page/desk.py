@@ -8,6 +8,7 @@ from typing import Any  # Any: descriptions are JSON
 
 from models.manifest import Manifest
 from server.control import TAGS, Control, server_version
+from server.directions import by_direction, ports_of
 from server.errors import BacklineError
 from server.model_store import list_models
 from server.osc.packets import Command
@@ -82,7 +83,11 @@ class Desk:
 def _described(manifest: Manifest) -> dict[str, Any]:
     return {
         "name": manifest.name, "title": manifest.title, "licence": manifest.licence, "rate": manifest.sample_rate,
-        "hop": manifest.hop, "in": [port.kind for port in manifest.inputs], "out": [port.kind for port in manifest.outputs],
-        "heads_ms": [head.look_ahead_ms for head in manifest.heads], "trained_on": manifest.trained_on,
-        "parameters": [asdict(parameter) for parameter in manifest.stream_parameters],
+        "hop": manifest.hop, "trained_on": manifest.trained_on, **by_direction(manifest, _facing),
     }  # fmt: skip
+
+
+def _facing(faced: Manifest) -> dict[str, Any]:
+    """Return what a model is in one direction."""
+    parameters = [asdict(parameter) for parameter in faced.stream_parameters]
+    return {**ports_of(faced), "heads_ms": [head.look_ahead_ms for head in faced.heads], "parameters": parameters}

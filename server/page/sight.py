@@ -22,6 +22,7 @@ class Sight:
 
     def __init__(self, stream: OpenStream, service: ModelService) -> None:
         self.stream, self._service = stream, service
+        self._manifest = service.model.manifest.facing(stream.settings)
         self.status: dict[str, Any] = {}
         self.asked = 0  # how many times `status` was answered
         self._found: tuple[SharedPage, Slot] | None = None
@@ -34,8 +35,8 @@ class Sight:
 
     @property
     def manifest(self) -> Manifest:
-        """The model's."""
-        return self._service.model.manifest
+        """What the model is in the stream's direction."""
+        return self._manifest
 
     @property
     def engine(self) -> SharedPage | None:
@@ -79,8 +80,13 @@ class Sight:
         return {
             "stream": self.number, "model": self.manifest.name, "rate": self.stream.rate, "port": self._service.port,
             "kind": self.values().get("stream", "commit"), "hop": self.manifest.hop, "model_rate": self.manifest.sample_rate,
-            "parameters": [asdict(parameter) for parameter in self.manifest.stream_parameters],
+            "parameters": [asdict(parameter) for parameter in self.manifest.stream_parameters], "map": self._map(),
         }  # fmt: skip
+
+    def _map(self) -> dict[str, Any] | None:
+        """Return what a page draws of a space that the stream is steered through: the model's `settings.map`; None where there is none."""
+        steered = {"map", "map_x", "map_y"} <= {parameter.name for parameter in self.manifest.parameters}
+        return self.manifest.settings.get("map") if steered else None
 
     def _budget(self, row: dict[str, Any]) -> list[tuple[str, int]]:
         """Return the latency by part, in host samples. A live stream waits a constant that is decision and resampler."""

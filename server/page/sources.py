@@ -10,6 +10,7 @@ from typing import Any  # Any: settings are JSON
 from server.audio.jack import JackSettings, spawn
 from server.child_process import end_process
 from server.errors import BacklineError
+from server.model_store import is_path
 from server.page.take_source import spawn_take
 
 START_SECONDS = 40.0  # the model's engines may have to start first
@@ -40,7 +41,7 @@ class Sources:
         """Start a client; return its stream's number. Raises BacklineError with the client's own reason."""
         if kind not in self._spawn:
             raise BacklineError(f"source is '{kind!s:.40}'; allowed: {', '.join(self._spawn)}")
-        if "/" in model or model.endswith(".onnx"):
+        if is_path(model):
             raise BacklineError(f"model is '{model:.80}'; a page names models, never paths")
         self._forget_ended()
         if len(self._children) + len(self._starting) >= MOST_SOURCES:

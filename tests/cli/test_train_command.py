@@ -86,14 +86,20 @@ def test_only_the_first_of_several_processes_speaks(backline, words, monkeypatch
 
 def test_the_performer_has_networks_of_its_own(backline, tmp_path, monkeypatch):
     from models.performer import training as performer
+    from models.performer.config import INSTRUMENTS, PerformerConfig
 
     seen: dict[str, Any] = {}
     monkeypatch.setattr(performer, "train", lambda data, output, **options: seen.update(options) or output / "x")
     (tmp_path / "data").mkdir()
     words = ["train", "performer", "--data", tmp_path / "data", "--output", tmp_path / "run", "--minutes", "3"]
     said = backline(*words, "--everything")
-    assert (said.code, seen) == (0, {"minutes": 3.0, "seed": 1, "everything": True})
+    all_of_it = {"minutes": 3.0, "seed": 1, "everything": True, "instruments": INSTRUMENTS, "config": PerformerConfig()}
+    assert (said.code, seen) == (0, all_of_it)
     assert "`backline export performer" in said.out
+    for part, left_out in (("on_off", {"on_off": False}), ("multi_bands", {"multi_bands": ()})):
+        said = backline(*words, "--instrument", "violin", "--without", part)
+        assert said.code == 0
+        assert (seen["instruments"], seen["config"]) == (["violin"], PerformerConfig(**left_out))
     said = backline(*words, "--network", "piano")
     assert said.code == 2
     assert said.err == "backline: --network is 'piano'; allowed for the performer: live, published\n"

@@ -210,7 +210,7 @@ def test_a_corrupt_a_foreign_and_an_empty_model_file_are_refused(backline, input
         ("text", "not an ONNX file"),
         ("empty", "not an ONNX file"),
         ("noise", "not an ONNX file"),
-        ("folder", "several graphs"),
+        ("folder", "has no manifest.json"),
     ):
         assert reason in backline("run", tmp_path / f"{name}.onnx", inputs / "good.wav", "-o", out / "a.mid").sentence
     assert left(out) == []

@@ -1,6 +1,6 @@
 """The players that the contract is held against, each over every kind of step that there is for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from server.onnx_step import OnnxStep, open_session
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A model under test. network: None where the weights are not at hand in torch."""
+    """A model under test, its manifest facing one of its directions. network: None where the weights are not at hand in torch."""
 
     path: Path
     manifest: Manifest
@@ -41,9 +41,9 @@ class Player:
         """What it does: those of ROLES that it has."""
         return roles_of(self.manifest)
 
-    def open(self, step: Step, stream: str = "commit", **settings: float | str) -> StreamProcessor:
-        """Return a new processor of this player over `step`."""
-        return open_processor(self.manifest, step, self.manifest.resolve({"stream": stream, **settings}))
+    def open(self, steps: Mapping[str, Step], stream: str = "commit", **settings: float | str) -> StreamProcessor:
+        """Return a new processor of this player over `steps`."""
+        return open_processor(self.manifest, steps, self.manifest.resolve({"stream": stream, **settings}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,19 @@ def untrained_performer(folder: Path) -> Player:
     return Player(path, read_manifest(path), network, trained=False)
 
 
-KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in bundled_files()} | {
+def ways_of(name: str, manifest: Manifest) -> list[str]:
+    """Return a model's name, or a name for each direction that it works in."""
+    return [f"{name} {direction}" for direction in manifest.directions] or [name]
+
+
+BUNDLED = [way for name, path in bundled_files().items() for way in ways_of(name, read_manifest(path))]
+MIRROR = {
+    "mirror listen": {"listener", "writer"},
+    "mirror play": {"reader", "sounder"},
+    "mirror through": {"listener", "sounder"},
+}
+"""A model of several graphs that needs no weights, and its roles."""
+KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in (*BUNDLED, *MIRROR)} | {
     "untrained": ("onnx", "torch"),
     "untrained_performer": ("onnx", "torch"),
 }
@@ -169,16 +181,22 @@ KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in b
 
 @pytest.fixture(scope="session")
 def player(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, strokes: Callable[..., Samples]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    strokes: Callable[..., Samples],
 ) -> Player:
-    """Every bundled player, a transcriber that knows nothing and talks much, and a performer that has never played."""
+    """Every bundled player in each of its directions, a transcriber that knows nothing and talks much, a performer that has never
+    played, and a model of several graphs that needs no weights.
+    """
     if request.param == "untrained_performer":
         return untrained_performer(tmp_path_factory.mktemp("untrained"))
     if request.param == "untrained":
         audio = strokes(TranscriberConfig().sample_rate, 1.0)
         return untrained_transcriber(tmp_path_factory.mktemp("untrained"), audio)
-    path = bundled_files()[request.param]
-    return Player(path, read_manifest(path), ProbeNetwork() if request.param == "probe" else None, trained=True)
+    name, _, direction = request.param.partition(" ")
+    path = request.getfixturevalue("mirror_folder") / name if name == "mirror" else bundled_files()[name]
+    manifest = read_manifest(path).facing({"direction": direction} if direction else {})
+    return Player(path, manifest, ProbeNetwork() if name == "probe" else None, trained=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -189,9 +207,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     wanted = {*ROLES} & {*metafunc.fixturenames}
     names = [name for name in KINDS if wanted <= _roles(name)]
-    if "make_step" in metafunc.fixturenames:
+    if "make_steps" in metafunc.fixturenames:
         pairs = [(name, kind) for name in names for kind in KINDS[name]]
-        metafunc.parametrize(("player", "make_step"), pairs, indirect=True, scope="session")
+        metafunc.parametrize(("player", "make_steps"), pairs, indirect=True, scope="session")
     elif "player" in metafunc.fixturenames:
         in_torch = "network" in metafunc.fixturenames
         names = [name for name in names if "torch" in KINDS[name] or not in_torch]
@@ -200,7 +218,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _roles(name: str) -> set[str]:
     like = {"untrained": "transcriber", "untrained_performer": "performer"}.get(name, name)
-    return roles_of(read_manifest(bundled_files()[like]))
+    if name in MIRROR:
+        return MIRROR[name]
+    bundled, _, direction = like.partition(" ")
+    return roles_of(read_manifest(bundled_files()[bundled]).facing({"direction": direction} if direction else {}))
 
 
 @pytest.fixture
@@ -254,9 +275,9 @@ def network(player: Player) -> nn.Module:
 
 
 @pytest.fixture
-def make_step(request: pytest.FixtureRequest, player: Player, torch_step: type) -> Callable[[], Step]:
-    """A function that returns a new step of `player`, by ONNX Runtime or by torch."""
-    graph = player.manifest.graphs[0]
+def make_steps(request: pytest.FixtureRequest, player: Player, torch_step: type) -> Callable[[], dict[str, Step]]:
+    """A function that returns new steps of `player` by the names of their graphs, by ONNX Runtime or by torch."""
+    graphs = player.manifest.graphs
     if request.param == "torch":
-        return lambda: torch_step(player.network, tuple(t.name for t in graph.inputs))
-    return lambda: OnnxStep(open_session(player.path), graph)
+        return lambda: {g.name: torch_step(player.network, tuple(t.name for t in g.inputs)) for g in graphs}
+    return lambda: {g.name: OnnxStep(open_session(player.path, file=g.file), g) for g in graphs}

@@ -21,7 +21,7 @@ def probe(kind: str = "commit") -> ProbeProcessor:
     path = bundled_files()["probe"]
     manifest = read_manifest(path)
     step = OnnxStep(open_session(path), manifest.graphs[0])
-    return open_processor(manifest, step, manifest.resolve({"stream": kind}))
+    return open_processor(manifest, {"step": step}, manifest.resolve({"stream": kind}))
 
 
 def places_at(rate: int) -> list[int]:

@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -44,12 +44,16 @@ class WatchedStep:
         return outputs, new
 
 
+def watch(steps: Mapping[str, Step]) -> dict[str, WatchedStep]:
+    return {name: WatchedStep(step) for name, step in steps.items()}
+
+
 @pytest.fixture
-def make_stream(player, make_step) -> Callable[..., LiveStream]:
+def make_stream(player, make_steps) -> Callable[..., LiveStream]:
     """A function (kind='commit', rate=None) -> a new stream of the player; without a rate, at the model's own."""
 
     def make(kind: str = "commit", rate: int | None = None) -> LiveStream:
-        return LiveStream(player.open(make_step(), kind), rate or player.manifest.sample_rate)
+        return LiveStream(player.open(make_steps(), kind), rate or player.manifest.sample_rate)
 
     return make
 
@@ -188,8 +192,8 @@ def test_every_note_on_is_ended_once_after_the_stream_has_ended(make_stream, hea
         assert not hanging(heard.emissions)
 
 
-def test_a_processor_owes_its_note_offs_to_flush(player, make_step, music, writer):
-    processor = player.open(make_step())
+def test_a_processor_owes_its_note_offs_to_flush(player, make_steps, music, writer):
+    processor = player.open(make_steps())
     events = [event for block in blocks_of(processor, music) for event in processor.process(block).events]
     events += processor.flush().events
     balance: Counter[int] = Counter()
@@ -199,8 +203,8 @@ def test_a_processor_owes_its_note_offs_to_flush(player, make_step, music, write
     assert all(count <= 0 for count in balance.values()), f"hanging: {+balance}"
 
 
-def test_a_processor_owes_what_rings_to_flush(player, make_step, music, sounder):
-    processor, given = player.open(make_step()), []
+def test_a_processor_owes_what_rings_to_flush(player, make_steps, music, sounder):
+    processor, given = player.open(make_steps()), []
     for block in blocks_of(processor, music):
         given.append(processor.process(block))
     owed = processor.flush()
@@ -211,8 +215,8 @@ def test_a_processor_owes_what_rings_to_flush(player, make_step, music, sounder)
         assert np.abs(owed.samples[:, -player.manifest.hop :]).max() < 1e-3 * loudest, "it breaks off"
 
 
-def test_a_processor_never_places_an_event_before_what_it_declared(player, make_step, music, writer):
-    processor = player.open(make_step())
+def test_a_processor_never_places_an_event_before_what_it_declared(player, make_steps, music, writer):
+    processor = player.open(make_steps())
     for block in blocks_of(processor, music):
         places = [event.sample for event in processor.process(block).events]
         assert places == sorted(places)
@@ -220,8 +224,8 @@ def test_a_processor_never_places_an_event_before_what_it_declared(player, make_
         assert all(place >= block.end - 1 - processor.spec.earliest - 0.5 for place in places)
 
 
-def test_a_processor_gives_a_hop_of_audio_for_every_hop_at_its_place(player, make_step, music, sounder):
-    processor = player.open(make_step())
+def test_a_processor_gives_a_hop_of_audio_for_every_hop_at_its_place(player, make_steps, music, sounder):
+    processor = player.open(make_steps())
     shows = any(port.kind == "magnitude" for port in player.manifest.outputs)
     for block in blocks_of(processor, music):
         given = processor.process(block)
@@ -273,12 +277,12 @@ HARD_SIGNALS = {
 
 
 @pytest.mark.parametrize("signal", HARD_SIGNALS)
-def test_no_signal_makes_the_state_infinite_or_the_notes_a_storm(player, make_step, feed, music, signal, listener):
-    watched, rate = WatchedStep(make_step()), player.manifest.sample_rate
+def test_no_signal_makes_the_state_infinite_or_the_notes_a_storm(player, make_steps, feed, music, signal, listener):
+    watched, rate = watch(make_steps()), player.manifest.sample_rate
     stream = LiveStream(player.open(watched), rate)
     hard = HARD_SIGNALS[signal](3 * rate // 2)[None].astype(np.float32)
     heard = feed(stream, hard, 1000)
-    assert watched.calls > rate // player.manifest.hop
+    assert max(step.calls for step in watched.values()) > rate // player.manifest.hop
     assert np.isfinite(heard.audio).all()
     assert not hanging(heard.emissions)
     if player.trained:
@@ -312,9 +316,9 @@ STORMS: dict[str, Callable[[], list[Event]]] = {
 
 @pytest.mark.parametrize("storm", STORMS)
 def test_no_storm_of_notes_makes_the_state_infinite_or_the_player_deaf(
-    player, make_step, feed, compose, storm, reader, sounder
+    player, make_steps, feed, compose, storm, reader, sounder
 ):
-    watched, rate = WatchedStep(make_step()), player.manifest.sample_rate
+    watched, rate = watch(make_steps()), player.manifest.sample_rate
     stream, length = LiveStream(player.open(watched, "live"), rate), rate // 3
     heard = feed(stream, np.zeros((1, length), np.float32), 1000, STORMS[storm](), finish=False)
     assert np.isfinite(heard.audio).all()
@@ -324,8 +328,8 @@ def test_no_storm_of_notes_makes_the_state_infinite_or_the_player_deaf(
     assert after.audio.any()
 
 
-def test_no_parameter_takes_what_is_no_number_and_none_breaks_the_state_at_its_ends(player, make_step, hear, music):
-    watched = WatchedStep(make_step())
+def test_no_parameter_takes_what_is_no_number_and_none_breaks_the_state_at_its_ends(player, make_steps, hear, music):
+    watched = watch(make_steps())
     stream = LiveStream(player.open(watched), player.manifest.sample_rate)
     numbers = [p for p in player.manifest.parameters if not p.choices]
     for parameter in numbers:
@@ -381,7 +385,7 @@ def test_torch_and_onnx_play_the_same(player, network, torch_step, music, sounde
     steps = OnnxStep(open_session(player.path), graph), torch_step(network, tuple(t.name for t in graph.inputs))
     played = []
     for step in steps:
-        processor = player.open(step)
+        processor = player.open({graph.name: step})
         played.append(np.concatenate([processor.process(b).samples for b in blocks_of(processor, music)], axis=1))
     assert np.abs(played[0]).max() > 0
     assert np.abs(played[0] - played[1]).max() < 1e-3 * np.abs(played[0]).max()

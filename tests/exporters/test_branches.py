@@ -11,7 +11,8 @@ import torch
 
 from exporters.parity import check_parity
 from exporters.players import write_transcriber
-from models.model_file import ModelFileError, read_manifest, with_constant_set
+from models.model_file import read_manifest, with_constant_set
+from models.model_parts import ModelFileError
 from models.transcriber.config import TranscriberConfig
 from models.transcriber.network import TranscriberNetwork
 from models.transcriber.tuning import TUNING_TAPS, tuning_taps
@@ -118,7 +119,9 @@ def test_the_instrument_chooses_the_network_that_a_stream_hears_with(both, netwo
     model = model_store.find_model(str(both))
     for instrument in ("piano", "general", "guitar"):
         model_store.open_stream(model, {"instrument": instrument}, 48_000)
-    assert heard == [open_session(both, "auto", constants=constants) for constants in ((), ("general",), ("general",))]
+    assert heard == [
+        open_session(both, "auto", constants=constants, file="") for constants in ((), ("general",), ("general",))
+    ]
 
 
 def test_a_constant_that_the_graph_does_not_have_is_refused_by_its_name(both, alone):

@@ -10,11 +10,13 @@ import torch
 from onnx import helper
 from torch import nn
 
-from exporters.onnx_export import ExportError, describe_graph, export
+from exporters.errors import ExportError
+from exporters.onnx_export import describe_graph, export
 from exporters.parity import check_parity
 from exporters.self_check import check_graph
 from models.manifest import GraphSpec, TensorSpec
-from models.model_file import METADATA_KEY, ModelFileError, graph_checksum, read_manifest
+from models.model_file import METADATA_KEY, graph_checksum, read_manifest
+from models.model_parts import ModelFileError
 from models.probe.manifest import probe_manifest
 from models.probe.network import HOP, TAIL, ProbeNetwork
 from models.registry import bundled_files

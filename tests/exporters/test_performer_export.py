@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from exporters.onnx_export import ExportError
+from exporters.errors import ExportError
 from exporters.parity import check_parity
 from exporters.players import export_performer
 from models.block import Block
 from models.events import NoteOn
 from models.model_file import read_manifest
 from models.performer.config import PerformerConfig
+from models.performer.manifest import INSTRUMENTS
 from models.performer.network import PerformerNetwork, load_network
 from models.registry import open_processor
 from server.onnx_step import OnnxStep, open_session
@@ -54,7 +55,7 @@ def test_the_file_plays_the_instruments_of_its_checkpoint(write_checkpoint, tmp_
     assert (manifest.sample_rate, manifest.hop) == (16_000, 128)
     assert [(head.look_ahead_ms, head.look_ahead) for head in manifest.heads] == [(0.0, 0), (24.0, 384)]
     assert manifest.parameter("instrument").choices == ("flute", "violin")
-    assert manifest.settings["instruments"]["flute"] == {"lowest": 60, "highest": 96, **MANNERS["flute"]}
+    assert manifest.settings["instruments"]["flute"] == INSTRUMENTS["flute"] | MANNERS["flute"]
     assert manifest.quality == {"mel_db violin test_piece 0 ahead": 7.5, "mel distance": 6.0}
     assert [(port.kind, port.channels) for port in manifest.outputs] == [("audio", 1), ("magnitude", 0)]
     assert manifest.resolve({})["look_ahead_ms"] == 24
@@ -63,7 +64,7 @@ def test_the_file_plays_the_instruments_of_its_checkpoint(write_checkpoint, tmp_
     for batch in (1, 5):
         assert check_parity(network, path, manifest.graphs[0], hops=5, batch=batch) < 1e-3
     step = OnnxStep(open_session(path), manifest.graphs[0])
-    processor = open_processor(manifest, step, manifest.resolve({"instrument": "flute", "stream": "live"}))
+    processor = open_processor(manifest, {"step": step}, manifest.resolve({"instrument": "flute", "stream": "live"}))
     events = (NoteOn(5, 72, 90), NoteOn(6, 76, 90), NoteOn(7, 79, 90))  # one more than it has voices
     given = [
         processor.process(Block(n * 128, np.zeros((0, 128), np.float32), events if n == 0 else ())) for n in range(9)

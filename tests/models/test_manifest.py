@@ -17,8 +17,8 @@ from models.manifest import (
     Parameter,
     Port,
     TensorSpec,
-    parse_manifest,
 )
+from models.manifest_reading import parse_manifest
 
 GOOD = Manifest(
     name="echo",
@@ -132,6 +132,14 @@ REFUSALS = {
         changed("parameters", 1, "default", to="x"),
         "stream is 'x'; allowed: commit, live",
     ),
+    "a text with a range": (
+        changed("parameters", 0, "text", to=True),
+        "parameter 'gain_db' is a text, which has no choices, minimum or maximum",
+    ),
+    "a text that is no yes or no": (
+        changed("parameters", 0, "text", to="yes"),
+        "text is 'yes'; it must be true or false",
+    ),
     "a range in words": (changed("parameters", 0, "minimum", to="low"), "minimum is 'low'; it must be a number"),
 }
 
@@ -203,6 +211,21 @@ AUTO = replace(
     parameters=(*GOOD.parameters[:2], Parameter("look_ahead_ms", "auto", choices=("auto", "0", "16"), fixed=True)),
     settings={"auto_look_ahead_ms": {"commit": 16, "live": 0}},
 )
+
+
+def test_a_text_is_one_line_that_is_not_too_long():
+    words = Parameter("path", "", text=True)
+    told = replace(GOOD, parameters=(*GOOD.parameters, words))
+    assert parse_manifest(told.to_json()) == told
+    assert told.resolve({"path": " flute 0, 1e3 "})["path"] == "flute 0, 1e3"
+    assert words.parse(16.0) == "16.0"
+    assert words.parse("é" * 400) == "é" * 400
+    for wrong, sentence in (
+        ("x" * 401, "path is 'x{40}', 401 characters; allowed: 400 in one line"),
+        ("a\nb", "3 characters; allowed: 400"),
+    ):
+        with pytest.raises(ManifestError, match=sentence):
+            told.resolve({"path": wrong})
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def new_probe(stream: str = "commit") -> ProbeProcessor:
     )
     outputs = (TensorSpec("heard", (HOP,)), TensorSpec("played", (HOP,)))
     manifest = probe_manifest(GraphSpec("step", "hop", tuple(sizes), outputs, tuple(tails)), HOP, TAIL)
-    return ProbeProcessor(manifest, DelayLine(), manifest.resolve({"stream": stream}))
+    return ProbeProcessor(manifest, {"step": DelayLine()}, manifest.resolve({"stream": stream}))
 
 
 def run(probe, audio, events=()):

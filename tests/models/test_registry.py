@@ -27,7 +27,7 @@ def test_every_decoder_is_there():
 
 def test_an_unknown_decoder_is_refused_with_those_there_are():
     with pytest.raises(ManifestError, match="decoder is 'oracle'; allowed: probe, transcriber"):
-        open_processor(replace(read_manifest(PROBE), decoder="oracle"), Untouched(), {})
+        open_processor(replace(read_manifest(PROBE), decoder="oracle"), {"step": Untouched()}, {})
 
 
 def test_only_files_that_exist_are_bundled():

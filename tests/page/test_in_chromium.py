@@ -215,6 +215,7 @@ def test_a_server_that_comes_back_is_found_again(start_server, find_page, chromi
             chromium.wait_for("document.getElementById('link').dataset.state === 'open'")
             chromium.wait_for(f"document.getElementById('server').textContent.includes('{again.port}')")
     chromium.tell("Page.navigate", url="about:blank")
+    chromium.problems.clear()  # it found nobody while there was nobody
 
 
 def test_what_was_just_played_is_kept_with_one_click(chromium, find_page, tmp_path, monkeypatch):
@@ -239,3 +240,23 @@ def test_what_was_just_played_is_kept_with_one_click(chromium, find_page, tmp_pa
         chromium.tell("Page.navigate", url="about:blank")
         stream.close()
         client.close()
+
+
+def test_a_stream_is_opened_in_the_direction_that_is_chosen(start_server, find_page, chromium, mirror_folder):
+    with start_server("--models", str(mirror_folder)) as server:
+        chromium.look(1280)
+        chromium.open(f"http://{find_page(server).host}/")
+        chromium.wait_for("[...document.getElementById('start').model.options].some((one) => one.value === 'mirror')")
+        choices = chromium.value("""(() => { const form = document.getElementById('start'); form.model.value = 'mirror';
+            form.source.value = 'client'; form.model.dispatchEvent(new Event('change', {bubbles: true}));
+            const names = () => [...form.querySelectorAll('[name^=choice-]')].map((one) => one.name.slice(7)), first = names();
+            form.elements['choice-direction'].value = 'play';
+            form.elements['choice-direction'].dispatchEvent(new Event('change', {bubbles: true}));
+            return [first, names(), form.elements['choice-direction'].value]; })()""")
+        assert choices == [["stream", "direction", "quantise", "mpe"], ["stream", "direction"], "play"]
+        chromium.value("document.getElementById('start').requestSubmit()")
+        chromium.wait_for(f"{CARD}?.dataset.stream")
+        ((_, row),) = server.rows().items()
+        assert row["model"] == "mirror"
+        assert chromium.problems == []
+        chromium.tell("Page.navigate", url="about:blank")

@@ -53,7 +53,7 @@ def opened(manifest: Manifest, step: CountedStep) -> Callable[..., PerformerProc
 
     def make(**settings: str | float) -> PerformerProcessor:
         return PerformerProcessor(
-            manifest, step, manifest.resolve({"stream": "live", "instrument": "violin", **settings})
+            manifest, {"step": step}, manifest.resolve({"stream": "live", "instrument": "violin", **settings})
         )
 
     return make
@@ -78,7 +78,7 @@ def play(opened) -> Callable[..., np.ndarray]:
 def plain(manifest: Manifest, step: CountedStep) -> np.ndarray:
     """A4 as it is played when nobody asks for anything, without vibrato and room: what effects are measured against."""
     settings = manifest.resolve({"stream": "live", "instrument": "violin", "vibrato": 0.0, "room": 0.0})
-    return run(PerformerProcessor(manifest, step, settings), A4, 100)
+    return run(PerformerProcessor(manifest, {"step": step}, settings), A4, 100)
 
 
 def level(audio: np.ndarray) -> float:
@@ -117,6 +117,15 @@ def test_a_key_struck_harder_is_louder(play, plain):
     soft, hard = (play((NoteOn(1000, 69, value), A4[1]), vibrato=0, room=0) for value in (20, 120))
     assert level(hard[STEADY]) > level(plain[STEADY]) > level(soft[STEADY])
     assert level(hard[STEADY]) > level(soft[STEADY]) + 6
+
+
+def test_a_wider_range_sets_soft_and_loud_further_apart(play):
+    spans = []
+    for range_db in (0, 20, 40):
+        soft, hard = (play((NoteOn(1000, 69, value), A4[1]), vibrato=0, room=0, range=range_db) for value in (45, 95))
+        spans.append(level(hard[STEADY]) - level(soft[STEADY]))
+    assert abs(spans[0]) < 1
+    assert spans[2] > spans[1] + 5 > spans[0] + 10
 
 
 def test_brightness_raises_what_lies_above_2_khz(play, plain):
@@ -165,6 +174,23 @@ def test_the_level_is_moved_by_its_decibels(play, plain):
 # Keys, pedals and wheels in time
 
 
+def test_a_note_that_is_known_ahead_begins_before_its_onset(manifest, opened):
+    """What is told ahead rises through its onset; by hand a note cannot begin before its key."""
+    clip = (NoteOn(20_000, 69, 80), NoteOff(30_000, 69))
+    ahead, by_hand = opened(stream="commit"), opened()
+    early = run(ahead, clip, 180)[ahead.spec.look_ahead :]
+    late = run(by_hand, clip, 150)
+    begun = [clip[0].sample - int(np.flatnonzero(np.abs(audio) > 1e-6)[0]) for audio in (late, early)]
+    assert -64 <= begun[0] <= 64  # the rise of a hop lies on both sides of the key
+    assert 128 <= begun[1] <= 256
+
+
+def test_a_note_at_the_beginning_is_not_cut_off(opened):
+    ahead = opened(stream="commit")
+    heard = run(ahead, (NoteOn(0, 69, 80), NoteOff(9000, 69)), 100)
+    assert not heard[: ahead.spec.look_ahead - 1].any()
+
+
 @pytest.mark.parametrize("samples", [1, 37, 128, 200, 256, 777, 2560])
 def test_a_clip_that_is_moved_by_samples_moves_its_sound_by_as_many(play, samples):
     clip = (NoteOn(3000, 60, 80), NoteOff(9000, 60), NoteOn(9000, 67, 100), NoteOff(15_001, 67), NoteOn(14_000, 76, 60))
@@ -188,11 +214,12 @@ def test_a_clip_that_is_moved_by_samples_moves_its_sound_by_as_many(play, sample
 def test_by_hand_a_note_begins_where_it_is_played_wherever_its_hop_begins(play, pitch):
     for onset in (1024, 1025, 1100, 1200, 1279):
         audio = play([NoteOn(onset, pitch, 80)], 60, vibrato=0, room=0)
-        least = level(audio[8_000:15_000]) - 20
-        places = np.arange(512, 4096, 8)
-        reached = int(places[np.argmax([level(audio[n : n + 32]) > least for n in places])]) + 16
-        assert abs(reached - onset) <= 1e-3 * RATE
-        assert level(audio[: onset - 64]) < least - 40
+        steady, places = level(audio[8_000:15_000]), np.arange(512, 4096, 8)
+        levels = np.array([level(audio[n : n + 32]) for n in places])
+        begun, risen = (int(places[np.argmax(levels > steady - below)]) + 16 - onset for below in (40, 20))
+        assert 0 <= begun <= 3e-3 * RATE
+        assert 3e-3 * RATE <= risen <= 8e-3 * RATE
+        assert level(audio[: onset - 64]) < steady - 60
 
 
 def test_a_note_that_begins_beside_others_begins_where_it_is_played(play):
@@ -309,7 +336,7 @@ def test_flush_ends_what_is_held_and_gives_what_rings(opened, plain):
 
 def test_nothing_grows_while_it_plays(opened):
     def size() -> int:
-        kept = (processor._coming, processor._numbers, processor._voices._coming, processor._voices._held)
+        kept = (processor._coming, processor._sounding._numbers, processor._voices._coming, processor._voices._held)
         keys = processor._keys
         return sum(map(len, (*kept, keys._held, keys._sustained, keys._pedals)))
 
@@ -328,7 +355,7 @@ def test_nothing_grows_while_it_plays(opened):
 def test_a_graph_of_other_sizes_is_refused_when_it_is_opened(manifest, step):
     settings = {**manifest.settings, "config": {**manifest.settings["config"], "voices": 5}}
     with pytest.raises(ManifestError, match="a performer of these sizes has"):
-        PerformerProcessor(replace(manifest, settings=settings), step, manifest.resolve({"stream": "live"}))
+        PerformerProcessor(replace(manifest, settings=settings), {"step": step}, manifest.resolve({"stream": "live"}))
 
 
 # The spectrogram

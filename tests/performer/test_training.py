@@ -5,9 +5,9 @@ Recordings are made-up bowed tones; the clock is made, every look at it is a sec
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from models.performer import training
 from models.performer.config import CONTROLS, FEATURES, PerformerConfig
 from models.performer.material import Excerpt
 from models.performer.network import load_network
-from models.performer.takes import Take, controls_of, loudness, segment, shares_of, takes_of
+from models.performer.takes import Take, controls_of, loudness, ranges, segment, shares_of, takes_of
 from models.performer.training import learn
 
 TINY = PerformerConfig(
@@ -62,7 +62,6 @@ def run(excerpts, tmp_path, monkeypatch) -> Callable[..., Path]:
             yield float(second)
 
     def start(folder: str, steps: int, stop_after: int | None = None) -> Path:
-        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=clock(stop_after).__next__))
         validation = {"violin test_piece": [excerpts["test_piece"]]}
         learn(
             [excerpts["train"]],
@@ -71,6 +70,7 @@ def run(excerpts, tmp_path, monkeypatch) -> Callable[..., Path]:
             minutes=steps / 60,
             config=TINY,
             validate_every_minutes=2 / 60,
+            clock=clock(stop_after).__next__,
         )
         return tmp_path / folder
 
@@ -123,7 +123,7 @@ def test_it_learns(run):
 
 
 def test_a_segment_shows_each_hop_with_what_is_heard_of_it(excerpts):
-    [take] = takes_of(excerpts["train"], TINY, loudness(excerpts["train"]), (0,))
+    [take] = takes_of(excerpts["train"], TINY, loudness(excerpts["train"]), shifts=(0,))
     features, pitches, audio = segment(take, 64 * 20, 30, 4, TINY)
     assert features.shape == (30, TINY.voices, len(FEATURES))
     assert pitches.shape == (30, TINY.voices)
@@ -136,7 +136,7 @@ def test_a_segment_shows_each_hop_with_what_is_heard_of_it(excerpts):
 
 
 def test_what_lies_before_and_behind_a_recording_is_silence(excerpts):
-    [take] = takes_of(excerpts["train"], TINY, loudness(excerpts["train"]), (0,))
+    [take] = takes_of(excerpts["train"], TINY, loudness(excerpts["train"]), shifts=(0,))
     begin = segment(take, 0, 10, 0, TINY)[2]
     assert not begin[: TINY.before].any()
     assert len(begin) == 9 * TINY.hop + TINY.n_fft
@@ -150,8 +150,25 @@ def test_a_recording_played_faster_is_higher_and_shorter(excerpts):
     assert [take.notes[0, 2] for take in (down, same, up)] == [59, 60, 61]
     ratio = 2 ** (1 / 12)
     assert len(up.audio) == pytest.approx(len(same.audio) / ratio, abs=2)
-    assert np.allclose(up.notes[:, :2], same.notes[:, :2] / ratio)
+    begins = [take.notes[:, 0] + TINY.rise for take in (up, same)]
+    assert np.allclose(begins[0], begins[1] / ratio)
+    assert np.allclose(up.notes[:, 1], same.notes[:, 1] / ratio)
     assert np.allclose(down.bends[1][:, 0], same.bends[1][:, 0] * ratio)
+
+
+def test_a_note_begins_before_it_grows_fastest(excerpts):
+    [take] = takes_of(excerpts["train"], TINY, loudness(excerpts["train"]), shifts=(0,))
+    assert np.allclose(take.notes[:, 0] + TINY.rise, SCORE[:, 0] * TINY.sample_rate)
+
+
+def test_velocities_of_all_recordings_are_as_many_decibels(excerpts):
+    soft, loud = (0.01 * np.sin(np.arange(32_000) / 9), 0.1 * np.sin(np.arange(32_000) / 9))
+    audio = np.round(32768 * np.concatenate([soft, loud])).astype(np.int16)
+    notes = np.array([(0.0, 1.0, 60, 40), (1.0, 2.0, 60, 90)])
+    [range_db] = ranges([replace(excerpts["train"], audio=audio, notes=notes)])
+    assert range_db == pytest.approx(40, abs=0.1)  # 20 dB are 50 velocities
+    [take] = takes_of(excerpts["train"], TINY, 1.0, range_db, (0,))
+    assert np.allclose(take.notes[:, 3], 70 + 2 * (SCORE[:, 3] - 70))
 
 
 def test_controls_are_neutral_but_for_the_instrument_and_its_room():

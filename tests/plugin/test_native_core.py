@@ -1,5 +1,6 @@
 """The core of the native plug-in without a framework: queue, ledger, wire, placement, transport, and all of them in the exchange."""
 
+import json
 import os
 import subprocess
 import sys
@@ -52,3 +53,28 @@ def test_the_parameters_are_those_of_the_manifests(command_line, tmp_path: Path)
     assert made.stdout == (native / "plugin" / "players.hpp").read_text(), (
         "run: backline models --json | python3 plugin_bridge/native/describe_players.py > plugin_bridge/native/plugin/players.hpp"
     )
+
+
+def test_a_text_is_no_parameter_of_a_plug_in(command_line, translator_folder: Path) -> None:
+    models = command_line("models", "--json", "--models", translator_folder)
+    row = json.loads(models.stdout)["translator"]["directions"]["play"]["parameters"]
+    assert row["path"]["text"]
+    words = [sys.executable, Path(__file__).parents[2] / "plugin_bridge" / "native" / "describe_players.py"]
+    made = subprocess.run(words, input=models.stdout, capture_output=True, text=True, check=True).stdout
+    assert f"translator_play_parameters, {len(row) - 2}}}," in made, "all but the path and the direction"
+    assert '{"space_6", "Space 6", ' in made
+    assert '"path"' not in made
+
+
+def test_a_model_of_several_directions_is_a_player_in_each(command_line, mirror_folder: Path) -> None:
+    native = Path(__file__).parents[2] / "plugin_bridge" / "native"
+    models = command_line("models", "--json", "--models", mirror_folder)
+    assert models.returncode == 0, models.stderr
+    words = [sys.executable, native / "describe_players.py"]
+    made = subprocess.run(words, input=models.stdout, capture_output=True, text=True, check=True).stdout
+    listening, playing = ("mirror_listen_parameters", 6), ("mirror_play_parameters", 1)
+    for direction, (parameters, count) in (("listen", listening), ("play", playing)):
+        assert f'{{"mirror {direction}", "mirror", "{direction}", {parameters}, {count}}},' in made
+    assert "mirror_listen_quantise" in made
+    assert "mirror_play_quantise" not in made
+    assert '{"direction"' not in made, "a player has its own"

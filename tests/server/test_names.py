@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("models", "exporters", "plugin_bridge", "server")
@@ -53,3 +55,12 @@ def test_the_path_of_a_stream_imports_no_torch():
     code = "import sys, server.live_stream, server.onnx_step; print('torch' in sys.modules, 'onnx' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False", "False"]
+
+
+def test_the_wheel_ships_a_model_that_is_a_folder(tmp_path, mirror_folder):
+    for name in ("pyproject.toml", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(mirror_folder / "mirror", tmp_path / "models" / "mirror" / "mirror")
+    shipped = {file.distribution_path for file in WheelBuilder(str(tmp_path)).recurse_included_files()}
+    wanted = {path.name for path in (mirror_folder / "mirror").iterdir()}
+    assert {f"models/mirror/mirror/{name}" for name in wanted} <= shipped

@@ -60,7 +60,7 @@ def opened(told) -> Callable[..., tuple[TranscriberProcessor, Told]]:
     def make(**settings: str | float) -> tuple[TranscriberProcessor, Told]:
         step = Told(told(Score(NOTES, PEDAL, np.zeros((0, 2))), HOPS))
         own = manifest()
-        return TranscriberProcessor(own, step, own.resolve(settings)), step
+        return TranscriberProcessor(own, {"step": step}, own.resolve(settings)), step
 
     return make
 

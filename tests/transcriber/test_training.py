@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from exporters.onnx_export import ExportError
+from exporters.errors import ExportError
 from exporters.players import export_transcriber
 from models.events import NoteOff, NoteOn
 from models.layers.checkpoint import read_card, write_tensors
@@ -347,7 +347,7 @@ def test_an_exported_file_is_served_and_hears_what_torch_hears(exported, talkati
     served = feed(open_stream(find_model(str(exported)), {"stream": stream}, 48_000), audio, 480)
     manifest = read_manifest(exported)
     step = torch_step(talkative[0], ("audio", "tuning"))
-    processor = open_processor(manifest, step, manifest.resolve({"stream": stream}))
+    processor = open_processor(manifest, {"step": step}, manifest.resolve({"stream": stream}))
     in_torch = feed(LiveStream(processor, 48_000), audio, 480)
     one, other = (
         Counter((type(e.event), e.event.pitch, round(e.due / 480)) for e in heard.emissions if notes(e.event))

@@ -42,7 +42,7 @@ struct PlayerParameter {
 };
 
 struct Player {
-    const char* name;
+    const char *name, *model, *direction;  // direction: one that the model works in, empty where it has but one way
     const PlayerParameter* parameters;
     std::size_t parameter_count;
 };

@@ -53,6 +53,7 @@ constexpr PlayerParameter performer_parameters[] = {
     {"look_ahead_ms", "Look ahead", "ms", "how much of the score is known ahead; auto: 224 for commit, 0 for live", 0.0f, 0.0f, 2.0f, performer_look_ahead_ms, 3, true},
     {"stream", "Stream", "", "commit: a clip, at its place; live: by hand, as soon as possible", 0.0f, 0.0f, 1.0f, performer_stream, 2, true},
     {"dynamics", "Dynamics", "", "how much harder every note is played, in shares of all velocities", 0.0f, -1.0f, 1.0f, nullptr, 0, false},
+    {"range", "Range", "dB", "how far velocities 20 and 120 lie apart", 30.0f, 0.0f, 60.0f, nullptr, 0, false},
     {"brightness", "Brightness", "dB/octave", "more or less of what lies above 1 kHz", 0.0f, -12.0f, 12.0f, nullptr, 0, false},
     {"vibrato", "Vibrato", "", "times the player's own", 1.0f, 0.0f, 4.0f, nullptr, 0, false},
     {"room", "Room", "", "times the room of the recordings; 0 is none", 1.0f, 0.0f, 2.0f, nullptr, 0, false},
@@ -61,10 +62,55 @@ constexpr PlayerParameter performer_parameters[] = {
     {"out_of_range", "Out of range", "", "notes the instrument has not: moved by octaves, or left out", 0.0f, 0.0f, 1.0f, performer_out_of_range, 2, true},
 };
 
+constexpr const char* translator_listen_stream[] = {"commit", "live"};
+constexpr const char* translator_listen_look_ahead_ms[] = {"auto", "112", "40"};
+constexpr const char* translator_listen_level[] = {"recorded", "any"};
+constexpr const char* translator_listen_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
+constexpr const char* translator_listen_mpe[] = {"off", "on"};
+constexpr PlayerParameter translator_listen_parameters[] = {
+    {"stream", "Stream", "", "commit: exact places at a constant latency; live: as soon as possible", 0.0f, 0.0f, 1.0f, translator_listen_stream, 2, true},
+    {"look_ahead_ms", "Look ahead", "ms", "how long a decision may wait; auto: 112 for commit, 40 for live", 0.0f, 0.0f, 2.0f, translator_listen_look_ahead_ms, 3, true},
+    {"level", "Level", "", "recorded: how loud it is says how hard it is played; any: only its timbre does", 0.0f, 0.0f, 1.0f, translator_listen_level, 2, false},
+    {"input_gain_db", "Input gain", "dB", "what comes in is so much louder", 0.0f, -40.0f, 40.0f, nullptr, 0, false},
+    {"sensitivity", "Sensitivity", "", "0 misses soft notes, 1 hears what is not there", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
+    {"gate_db", "Gate", "dB", "no note starts below this peak level", -70.0f, -100.0f, 0.0f, nullptr, 0, false},
+    {"lowest", "Lowest", "pitch", "lowest pitch listened for", 21.0f, 0.0f, 127.0f, nullptr, 0, false},
+    {"highest", "Highest", "pitch", "highest pitch listened for", 108.0f, 0.0f, 127.0f, nullptr, 0, false},
+    {"channel", "Channel", "", "MIDI channel of what is sent", 1.0f, 1.0f, 16.0f, nullptr, 0, false},
+    {"transpose", "Transpose", "semitones", "moves what is sent or played", 0.0f, -48.0f, 48.0f, nullptr, 0, false},
+    {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, translator_listen_quantise, 8, true},
+    {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
+    {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
+    {"tempo_bpm", "Tempo", "bpm", "the tempo, where the host's transport tells none", 120.0f, 20.0f, 300.0f, nullptr, 0, false},
+    {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, translator_listen_mpe, 2, true},
+};
+
+constexpr const char* translator_play_stream[] = {"commit", "live"};
+constexpr const char* translator_play_look_ahead_ms[] = {"auto", "0"};
+constexpr const char* translator_play_instrument[] = {"violin", "cello", "double_bass", "flute", "saxophone", "trumpet", "french_horn", "piano"};
+constexpr const char* translator_play_morph_instrument[] = {"same", "violin", "cello", "double_bass", "flute", "saxophone", "trumpet", "french_horn", "piano"};
+constexpr const char* translator_play_morph_dynamics[] = {"same", "pp", "p", "mf", "f", "ff"};
+constexpr PlayerParameter translator_play_parameters[] = {
+    {"stream", "Stream", "", "commit: exact places at a constant latency; live: as soon as possible", 0.0f, 0.0f, 1.0f, translator_play_stream, 2, true},
+    {"look_ahead_ms", "Look ahead", "ms", "a note sounds in its own hop", 0.0f, 0.0f, 1.0f, translator_play_look_ahead_ms, 2, true},
+    {"transpose", "Transpose", "semitones", "moves what is sent or played", 0.0f, -48.0f, 48.0f, nullptr, 0, false},
+    {"instrument", "Instrument", "", "who plays", 3.0f, 0.0f, 7.0f, translator_play_instrument, 8, false},
+    {"morph", "Morph", "", "how far on the way to the other instrument and dynamic", 0.0f, 0.0f, 1.0f, nullptr, 0, false},
+    {"morph_instrument", "Morph instrument", "", "the instrument it goes to", 0.0f, 0.0f, 8.0f, translator_play_morph_instrument, 9, false},
+    {"morph_dynamics", "Morph dynamics", "", "the dynamic it goes to", 0.0f, 0.0f, 5.0f, translator_play_morph_dynamics, 6, false},
+    {"map_x", "Map x", "", "across the map of the space", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
+    {"map_y", "Map y", "", "up the map of the space", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
+    {"map", "Map", "", "how much the place on the map counts, not the symbols", 0.0f, 0.0f, 1.0f, nullptr, 0, false},
+    {"dynamics", "Dynamics", "", "added to every note's strength, in shares of pp to ff", 0.0f, -1.0f, 1.0f, nullptr, 0, false},
+    {"gain_db", "Gain", "dB", "level", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
+};
+
 constexpr Player players[] = {
-    {"transcriber", transcriber_parameters, 17},
-    {"probe", probe_parameters, 6},
-    {"performer", performer_parameters, 10},
+    {"transcriber", "transcriber", "", transcriber_parameters, 17},
+    {"probe", "probe", "", probe_parameters, 6},
+    {"performer", "performer", "", performer_parameters, 11},
+    {"translator listen", "translator", "listen", translator_listen_parameters, 15},
+    {"translator play", "translator", "play", translator_play_parameters, 12},
 };
 
 }  // namespace backline

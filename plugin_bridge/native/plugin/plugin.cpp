@@ -289,21 +289,23 @@ private:
             append(further, members(settings_));
         }
 #ifdef VARIANT_PLAYER
-        found.model = OWN_PLAYER->name;
+        const Player& player = *OWN_PLAYER;
 #else
         const auto place = static_cast<std::size_t>(values_[0].load() + 0.5f);
-        if (place >= 1 && place <= std::size(players))
-            found.model = players[place - 1].name;
-        else if (found.model.empty())
+        if (found.model.empty())
             found.model = default_model_.empty() ? players[0].name : default_model_;
-#endif
-        const Player* const player = find_player(found.model);
-        if (player == nullptr) {
+        const Player* const known = place >= 1 && place <= std::size(players) ? &players[place - 1] : find_player(found.model);
+        if (known == nullptr) {
             found.fixed = further;
             return found;
         }
-        for (std::size_t k = 0; k < player->parameter_count && k < OWN; ++k) {
-            const PlayerParameter& parameter = player->parameters[k];
+        const Player& player = *known;
+#endif
+        found.model = player.model;
+        if (*player.direction != 0)
+            append(found.fixed, "\"direction\": \"" + std::string(player.direction) + "\"");
+        for (std::size_t k = 0; k < player.parameter_count && k < OWN; ++k) {
+            const PlayerParameter& parameter = player.parameters[k];
 #ifdef VARIANT_PLAYER
             const float value = values_[k].load();
 #else

@@ -1,7 +1,8 @@
-// Controls made from a model's manifest: a number is a slider with a field, a choice a list, on and off a switch.
+// Controls made from a model's manifest: a number is a slider with a field, a choice a list, on and off a switch, a text a line.
 
 import { make, pitchName } from "./names.js";
 
+const LONGEST_TEXT = 400; // characters
 const SEND_MS = 50; // a slider sends 20 times a second at most, and its last place always
 
 /** Return a control: its element, and `show` that takes a value from the server. send: (name, value) -> promise. */
@@ -11,7 +12,7 @@ export function makeControl(parameter, id, send) {
     const problem = await send(parameter.name, value);
     wrong.textContent = problem ?? "";
   });
-  const kind = isSwitch(parameter) ? makeSwitch : parameter.choices.length ? makeChoice : makeNumber;
+  const kind = isSwitch(parameter) ? makeSwitch : parameter.choices.length ? makeChoice : parameter.text ? makeText : makeNumber;
   const control = kind(parameter, id, change);
   const label = make("label", { htmlFor: id, textContent: title(parameter.name) });
   const means = make("span", { className: "means", id: `${id}-means`, textContent: parameter.description });
@@ -43,6 +44,13 @@ function makeChoice(parameter, id, change) {
   return { main, parts: [main], show: (value) => { main.value = value; } };
 }
 
+function makeText(parameter, id, change) {
+  const main = make("input", { type: "text", id, maxLength: LONGEST_TEXT, autocomplete: "off", spellcheck: false });
+  main.addEventListener("change", () => change(main.value));
+  main.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); main.blur(); } });
+  return { main, parts: [main], show: (value) => { if (document.activeElement !== main) main.value = value; } };
+}
+
 function makeNumber(parameter, id, change) {
   const [min, max] = [parameter.minimum ?? -1e6, parameter.maximum ?? 1e6];
   const step = max - min <= 2 ? 0.01 : parameter.unit === "Hz" ? 0.1 : 1;
@@ -68,7 +76,7 @@ function tidy(value) {
 }
 
 /** Return a function that runs `work` at once, then at most every SEND_MS, with the newest value. */
-function limited(work) {
+export function limited(work) {
   let waiting = null, busy = false;
   const run = async (value) => {
     busy = true;

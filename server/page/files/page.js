@@ -88,17 +88,23 @@ function greet(said) {
 function describe(model) {
   const head = make("b", { textContent: model.name });
   if (model.problem) return make("li", {}, head, make("p", { className: "note wrong", textContent: model.problem }));
-  const way = `${model.in.join(" and ")} → ${model.out.join(" and ")} · ${model.rate / 1000} kHz · hop ${model.hop} samples`;
-  const heads = model.heads_ms.length > 1 ? ` · look-ahead ${model.heads_ms.map((ms) => Math.round(ms)).join(", ")} ms` : "";
-  return make("li", {}, head, make("p", { textContent: model.title }), make("p", { className: "way", textContent: way + heads }),
+  const ways = Object.entries(model.directions).map(([name, way]) => [`${name}: `, way]);
+  return make("li", {}, head, make("p", { textContent: model.title }),
+    ...(ways.length ? ways : [["", model]]).map(([name, way]) => make("p", { className: "way", textContent: name + describeWay(model, way) })),
     make("p", { className: "way", textContent: model.licence }));
 }
 
-/** Show the choices that are made when a stream of the chosen model opens. */
-function choose() {
+function describeWay(model, way) {
+  const heads = way.heads_ms.length > 1 ? ` · look-ahead ${way.heads_ms.map((ms) => Math.round(ms)).join(", ")} ms` : "";
+  return `${way.in.join(" and ")} → ${way.out.join(" and ")} · ${model.rate / 1000} kHz · hop ${model.hop} samples${heads}`;
+}
+
+/** Show the choices that are made when a stream of the chosen model opens, in a direction that it works in. */
+function choose(direction) {
   const form = at("start");
   const model = hello.models.find((one) => one.name === form.model.value);
-  const fixed = (model?.parameters ?? []).filter((parameter) => parameter.fixed && parameter.choices.length);
+  const way = model?.directions[direction] ?? model;
+  const fixed = (way?.parameters ?? []).filter((parameter) => parameter.fixed && parameter.choices.length);
   at("choices").replaceChildren(...fixed.map((parameter) => {
     const select = make("select", { name: `choice-${parameter.name}` }, ...parameter.choices.map((choice) => new Option(choice)));
     select.value = parameter.name === "stream" && form.source.value !== "client" ? "live" : parameter.default;
@@ -108,7 +114,13 @@ function choose() {
   at("rate-field").hidden = form.source.value !== "client";
 }
 
-at("start").addEventListener("change", (event) => { if (["model", "source"].includes(event.target.name)) choose(); });
+at("start").addEventListener("change", (event) => {
+  if (["model", "source"].includes(event.target.name)) choose();
+  if (event.target.name === "choice-direction") {
+    choose(event.target.value);
+    at("start").elements["choice-direction"].focus();  // it was made anew
+  }
+});
 at("start").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target, button = form.querySelector("button"), note = at("start-note");

@@ -1,7 +1,8 @@
-// One stream on the page: its roll, meter, figures and controls.
+// One stream on the page: its roll, meter, figures, map and controls.
 
 import { makeControl } from "./controls.js";
 import { Meter, showStatus } from "./figures.js";
+import { SpaceMap } from "./map.js";
 import { make, pitchName } from "./names.js";
 import { Roll } from "./roll.js";
 
@@ -30,15 +31,22 @@ export class StreamCard {
     canvas.setAttribute("aria-label", `Piano roll of stream ${about.stream}; the notes are below as text`);
     this.meter = new Meter(this.element);
     [this.saidAt, this.said, this.listed] = [0, "", 0];
+    this.send = async (name, value) => (await this.order("/backline/stream/set", [about.stream, name, String(value)])).problem;
+    this.makeMap();
     this.makeControls();
     this.makeButtons(commands);
+  }
+
+  makeMap() {
+    const section = this.element.querySelector(".space");
+    section.hidden = !this.about.map;
+    this.map = this.about.map ? new SpaceMap(section, this.about.map, this.send) : null;
   }
 
   makeControls() {
     this.controls = new Map();
     for (const parameter of this.about.parameters.filter((one) => !one.fixed)) {
-      const send = async (name, value) => (await this.order("/backline/stream/set", [this.about.stream, name, String(value)])).problem;
-      const control = makeControl(parameter, `s${this.about.stream}-${parameter.name}`, send);
+      const control = makeControl(parameter, `s${this.about.stream}-${parameter.name}`, this.send);
       this.controls.set(parameter.name, control);
     }
     const form = this.element.querySelector("form");
@@ -77,6 +85,7 @@ export class StreamCard {
   values(values) {
     const { about } = this;
     for (const [name, control] of this.controls) control.show(values[name]);
+    this.map?.show(values);
     const fixed = about.parameters.filter((one) => one.fixed && one.name !== "stream" && values[one.name] !== "off");
     const chosen = fixed.map((one) => WORDS[one.name]?.(values[one.name]) ?? values[one.name]);
     const facts = [about.kind, `${about.rate / 1000} kHz`, ...chosen, `data port ${about.port}`];
@@ -99,6 +108,7 @@ export class StreamCard {
 
   draw(now) {
     this.roll.draw(now);
+    this.map?.draw();
     this.meter.show(this.level ?? 0);
     if (now - this.saidAt > SAY_MS) {
       this.saidAt = now;

@@ -27,13 +27,15 @@ class Attack:
         self._rising = hann(2 * frames.hop)[: frames.hop]
         self._undo = 1 / frames.window[self._span]
 
-    def correction(self, parts: Iterable[tuple[np.ndarray, float]], start: int) -> np.ndarray:
-        """What to add to the hop (hop,) from sample `start` on; parts: complex frames (bins,) of what begins, and its onset."""
+    def correction(self, parts: Iterable[tuple[np.ndarray, float, bool]], start: int) -> np.ndarray:
+        """What to add to the hop (hop,) from sample `start` on; parts: complex frames (bins,) of what begins, its onset, and whether
+        it rises slowly: then it takes the rest of its hop to the level of its first frame, which is low."""
         added = np.zeros(self._hop, np.float32)
-        for spectrum, onset in parts:
+        for spectrum, onset, slow in parts:
             place = round(onset) - start
-            half = min(max(self._hop - place, SHORTEST), LONGEST, self._hop // 2)
-            middle = min(max(place, half), self._hop - half)
+            half = max((self._hop - place) // 2, SHORTEST) if slow else max(self._hop - place, SHORTEST)
+            half = min(half, self._hop // 2 if slow else LONGEST, self._hop // 2)
+            middle = self._hop - half if slow else min(max(place, half), self._hop - half)
             rise = np.clip((np.arange(self._hop) + 0.5 - middle) / (2 * half), -0.5, 0.5)
             shape = 0.5 + 0.5 * np.sin(np.pi * rise)
             sound = np.fft.irfft(spectrum, self._n_fft)[self._span] * self._undo

@@ -1,17 +1,30 @@
 """Which pitches are held down: what comes from keys and sustain pedals in, starts and ends of voices out.
 
 A key is a channel and the pitch that it says. What it plays may be another pitch (transposed, or moved into the instrument's
-range) and the same one for several keys: it sounds until the last of them lets go. Called by the processor.
+range) and the same one for several keys: it sounds until the last of them lets go. Called by processors.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from models.events import ControlChange, NoteOff, NoteOn
-from models.performer.score import Voices
 
 SUSTAIN, SUSTAIN_DOWN = 64, 64  # the controller's number, and its value from which the pedal is down
 
 Key = tuple[int, int]  # channel, pitch as given
+
+
+class Voices(Protocol):
+    """What sounds."""
+
+    def start(self, sample: float, pitch: int, velocity: float, channel: int = 0) -> None:
+        """A pitch begins."""
+        ...
+
+    def stop(self, sample: float, pitch: int) -> None:
+        """A pitch ends; nothing happens if it does not sound."""
+        ...
 
 
 class Keys:
@@ -23,14 +36,14 @@ class Keys:
         self._sustained: dict[Key, int] = {}  # let go while the pedal of their channel was down
         self._pedals: set[int] = set()  # channels
 
-    def press(self, event: NoteOn, pitch: int | None) -> None:
-        """A key goes down and plays `pitch`, or nothing; what it played before ends."""
+    def press(self, event: NoteOn, pitch: int | None, velocity: float) -> None:
+        """A key goes down and plays `pitch`, or nothing, as hard as `velocity` says; what it played before ends."""
         key = (event.channel, event.pitch)
         before = self._held.pop(key, None)
         sustained = self._sustained.pop(key, None)
         if pitch is not None:
             self._held[key] = pitch
-            self._voices.start(event.sample, pitch, event.velocity, event.channel)
+            self._voices.start(event.sample, pitch, velocity, event.channel)
         for played in (before, sustained):
             self._end(event.sample, played)
 
