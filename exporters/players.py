@@ -13,6 +13,9 @@ from exporters.errors import ExportError
 from exporters.onnx_export import describe_graph, export, export_parts, trace
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from models.drummer.network import DrummerNetwork
     from models.transcriber.network import TranscriberNetwork
     from models.translator.listener import Listener
     from models.translator.network import TranslatorNetwork
@@ -166,10 +169,41 @@ def write_translator(network: TranslatorNetwork, path: Path, quality: Mapping[st
     return export_parts(networks, translator_manifest(graphs, config, described(network), quality), path)
 
 
+def export_drummer(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
+    """Write a drummer with the styles and figures of its checkpoint's card; its step plans a beat."""
+    from safetensors import SafetensorError
+
+    from models.drummer.network import load_network, load_styles
+    from models.layers.checkpoint import read_card
+
+    if checkpoint is None or not checkpoint.exists():
+        raise ExportError(f"there is no checkpoint {checkpoint}; models.drummer.training makes one")
+    try:
+        network, styles = load_network(checkpoint), load_styles(checkpoint)
+        figures = json.loads(read_card(checkpoint)["figures"])
+        measured = {
+            f"validation {name} {key}": float(value) for name, row in figures.items() for key, value in row.items()
+        }
+    except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise ExportError(f"{checkpoint} is no checkpoint of this drummer: {str(error).splitlines()[0]}") from error
+    return write_drummer(network, styles, path, measured | dict(quality))
+
+
+def write_drummer(
+    network: DrummerNetwork, styles: Mapping[str, np.ndarray], path: Path, quality: Mapping[str, float]
+) -> float:
+    """Write a drummer of this network."""
+    from models.drummer.manifest import INPUTS, drummer_manifest
+
+    graph = replace(describe_graph("plan", network, dict(INPUTS)), clock="beat")
+    return export(network, drummer_manifest(graph, network.config, styles, quality), path)
+
+
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {
     "probe": export_probe,
     "transcriber": export_transcriber,
     "performer": export_performer,
     "translator": export_translator,
+    "drummer": export_drummer,
 }
 """Player -> function of (checkpoint, path, figures to add) that writes a file and returns torch's difference to ONNX."""

@@ -66,5 +66,7 @@ def declare_latency(spec: StreamSpec, host_rate: int, bridge: int = 0) -> Latenc
 
 def live_delay(spec: StreamSpec, host_rate: int) -> int:
     """Return the constant by which a live stream's emissions are placed back, in host samples."""
+    if spec.planned:
+        return 0
     ratio = host_rate / spec.sample_rate
     return round(spec.live_delay * ratio) + (resampler_reach(host_rate, spec.sample_rate) if spec.channels_in else 0)

@@ -17,10 +17,11 @@ DECODERS: Mapping[str, str] = {
     "transcriber": "models.transcriber.processor:TranscriberProcessor",
     "performer": "models.performer.processor:PerformerProcessor",
     "translator": "models.translator.processor:TranslatorProcessor",
+    "drummer": "models.drummer.processor:DrummerProcessor",
 }
 """Decoder name -> class taking (manifest, steps, settings), where the manifest faces the direction of the settings."""
 
-BUNDLED = ("probe", "transcriber", "performer", "translator")
+BUNDLED = ("probe", "transcriber", "performer", "translator", "drummer")
 """Players that come with Backline, each as models/NAME/NAME.onnx, or as the folder models/NAME/NAME where it has several graphs."""
 
 

@@ -25,6 +25,8 @@ class StreamSpec:
     channels_in, channels_out: audio channels; 0 means none that way.
     look_ahead: a decision about sample s is made in the hop that holds s + look_ahead, the window part included.
     live_delay: how far a live event is usually behind its onset; its file time is the emission less this.
+    planned: its events are decided before their places, by what the transport says: live ones leave at their places, and where the
+    transport breaks off nothing that was planned is played.
     """
 
     sample_rate: int
@@ -34,6 +36,7 @@ class StreamSpec:
     look_ahead: int
     kind: StreamKind = "commit"
     live_delay: int = 0
+    planned: bool = False
 
     @property
     def earliest(self) -> int:
@@ -68,7 +71,8 @@ class StreamProcessor(Protocol):
         """Take exactly one hop and return what it decided.
 
         Events of the result lie at `block.end - 1 - spec.earliest` or later (commit), or at the last sample of
-        the hop (live). Audio of the result is placed by its `start`, `spec.look_ahead` behind the input.
+        the hop (live), or after it where they are planned. Audio of the result is placed by its `start`,
+        `spec.look_ahead` behind the input.
         """
         ...
 

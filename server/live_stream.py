@@ -86,7 +86,7 @@ class LiveStream:
         """Change a parameter from the next hop on. Raises KeyError where it cannot be changed now."""
         if name in CHANGEABLE:
             self._quantiser.set(name, float(value))
-        else:
+        if name not in CHANGEABLE or self.spec.planned:  # who plans in time has a rhythm of its own
             self._processor.set(name, value)
 
     def process(self, start: int, samples: Samples, events: Sequence[HostEvent] = ()) -> Outgoing:
@@ -168,6 +168,8 @@ class LiveStream:
         if not broke_off:
             return []
         self._deaf_before = here
+        if self.spec.planned:
+            self.scheduler.clear()
         self.scheduler.forget_before(here + self._quantiser.furthest)
         self.forget_notes()
         return [Emission(here, here, off) for off in self.ledger.end_all(here)]
@@ -224,6 +226,9 @@ class LiveStream:
 
     def _place(self, event: Event, origin: int, heard_at: int) -> Emission:
         """Give a model event its two host samples."""
+        if self.spec.kind == "live" and self.spec.planned:
+            due = max(heard_at, origin + round(event.sample * self._ratio))
+            return Emission(due, due, event)
         if self.spec.kind == "live":
             held_back = round((event.sample - (self._hops * self.spec.hop - 1)) * self._ratio)
             due = heard_at + max(0, held_back)

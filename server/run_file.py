@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.block import Samples, silence
-from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved
+from models.events import ControlChange, Event, HostEvent, NoteOff, NoteOn, PitchBend, moved
 from server.files import write_text_whole
 from server.live_stream import LiveStream
 from server.magnitude_output import SpectrumFrame
@@ -81,10 +81,10 @@ class Trim:
             self._on_audio(inside)
 
 
-def run_stream(stream: LiveStream, samples: Samples, events: tuple[Event, ...] = (), block: int = 64,
+def run_stream(stream: LiveStream, samples: Samples, events: tuple[HostEvent, ...] = (), block: int = 64,
                progress: Progress = lambda _: None, on_audio: OnAudio | None = None,
                on_frame: OnFrame | None = None) -> Take:  # fmt: skip
-    """Feed `samples` (1, n) and `events` to `stream` in blocks of `block` and return what came out, in file time.
+    """Feed `samples` (1, n) and `events` (in time order) to `stream` in blocks of `block` and return what came out, in file time.
 
     on_audio: takes the audio as it comes, (channels, n) each; without it the take holds it all. on_frame: as on_audio.
     """

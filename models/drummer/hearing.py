@@ -44,8 +44,17 @@ class BassLine:
         row[4] = float(known and abs(note.pitch - self._pitch) >= LEAP)
         row[5] = (note.pitch - MIDDLE) / 24 if note.pitch > 0 else 0.0
         self._pitch = note.pitch or self._pitch
-        for later in range(step + 1, int(np.floor((note.place + note.length) * SIXTEENTHS + 0.25))):
+        self.sound(note.place, note.place + note.length)
+
+    def sound(self, place: float, until: float) -> None:
+        """Take that what began at `place` still sounds before `until`."""
+        first = int(np.floor(place * SIXTEENTHS + 0.5)) + 1
+        for later in range(first, int(np.floor(until * SIXTEENTHS + 0.25))):
             self._row(later)[1] = 1.0
+
+    def knows(self, number: int) -> bool:
+        """Return whether a beat was heard, be it silent."""
+        return number >= 0
 
     def beat(self, number: int) -> np.ndarray:
         """Return what was heard of a beat: (sixteenths, features) float32."""
@@ -77,17 +86,17 @@ def heard_for(
     """Return what the step that plans `beat` hears, as `network.Heard` says, with a batch of 1 in front.
 
     place: of the planned beat in its bar, from 0. bar: beats of a bar, at most LONGEST_BAR. known: sixteenths of the beat before that
-    have been heard. Beats before 0 were never heard.
+    have been heard.
     """
     places = np.eye(LONGEST_BAR, dtype=np.float32)
     part = np.zeros((SIXTEENTHS, len(HEARD) + 1), np.float32)
-    if beat >= 1:
+    if line.knows(beat - 1):
         part[:known, :-1], part[:known, -1] = line.beat(beat - 1)[:known], 1
     order = np.zeros((LONGEST_BAR, LONGEST_BAR), np.float32)
     order[:bar] = places[(place + np.arange(bar)) % bar]
     rows = {
-        "whole": line.beat(beat - 2) if beat >= 2 else np.zeros((SIXTEENTHS, len(HEARD)), np.float32),
-        "whole_place": places[(place - 2) % bar] if beat >= 2 else np.zeros(LONGEST_BAR, np.float32),
+        "whole": line.beat(beat - 2) if line.knows(beat - 2) else np.zeros((SIXTEENTHS, len(HEARD)), np.float32),
+        "whole_place": places[(place - 2) % bar] if line.knows(beat - 2) else np.zeros(LONGEST_BAR, np.float32),
         "part": part,
         "order": order,
         "tempo": np.array([np.log2(tempo_bpm / USUAL_BPM)], np.float32),

@@ -70,12 +70,15 @@ class Planner:
         self._crash_due = False
 
     def plan(
-        self, line: BassLine, beat: int, place: int, bar: int, tempo_bpm: float, known: int, settings: Settings
-    ) -> list[Hit]:
+        self, line: BassLine, beat: int, place: int, bar: int, tempo_bpm: float, known: int, settings: Settings,
+        coming: Mapping[int, np.ndarray] | None = None,
+    ) -> list[Hit]:  # fmt: skip
         """Return the hits of `beat`, which is number `place` (from 0) of a bar of `bar` beats, in the order of their places.
 
-        Call once for every beat, in order. known: sixteenths of the beat before that have been heard.
+        Call once for every beat, in order. known: sixteenths of the beat before that have been heard. coming: place in the bar ->
+        the bass of that beat, (sixteenths, features), where it is known from an earlier pass.
         """
+        self._remember(coming or {})
         outputs, state = self._step(heard_for(line, beat, place, bar, tempo_bpm, known), self._state)
         self._state = {name: values.copy() for name, values in state.items()}
         chance = self._wished(outputs["chance"][0].copy(), place, bar, settings)
@@ -91,6 +94,16 @@ class Planner:
         velocity = outputs["velocity"][0].copy()
         self._fill(struck, velocity, beat, place, bar, settings)
         return self._hits(struck, velocity, outputs["late"][0], beat, settings, rng)
+
+    def _remember(self, coming: Mapping[int, np.ndarray]) -> None:
+        """Take what is known of the bar that comes for what was always played there."""
+        if not coming:
+            return
+        self._state = {name: values.copy() for name, values in self._state.items()}
+        for place, bass in coming.items():
+            row = np.concatenate([bass[:, 0] > 0, bass[:, 0], bass[:, 2]])
+            self._state["memory"][0, :, place] = row
+            self._state["times"][0, place] = np.maximum(self._state["times"][0, place], 1)
 
     def _wished(self, chance: np.ndarray, place: int, bar: int, settings: Settings) -> np.ndarray:
         pattern = self._styles.get(settings.style)

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from models.block import Samples
-from models.events import Event, NoteOn
+from models.events import Event, HostEvent, NoteOn, time_order
 from models.manifest import Manifest
 from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, AudioWriter, check_rate, read_audio
+from server.beats_file import Beats, read_beats
 from server.commands.options import (
     add_clip_options,
     add_model_options,
@@ -24,7 +25,7 @@ from server.directions import gives, said_of, takes, turned
 from server.errors import BacklineError
 from server.files import require_folder
 from server.midi.clip import CLIP_RATE, read_clip
-from server.midi.file import MIDI_SUFFIXES, write_midi
+from server.midi.file import MIDI_SUFFIXES, TICKS_PER_BEAT, write_midi
 from server.model_store import find_model, open_stream
 from server.picture import PICTURE_SUFFIXES, Picture
 from server.run_file import Take, long_silence, run_stream, write_log
@@ -49,20 +50,25 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--block", type=block_size, default=64, metavar="N", help="host block in samples (default 64)")
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
-    parser.add_argument("--beats", type=Path, metavar="FILE", help="beat times, for players that follow beats")
+    parser.add_argument(
+        "--beats", type=Path, metavar="FILE",
+        help="the host's transport for the drummer: a beat a line, its time in seconds and its number in the bar",
+    )  # fmt: skip
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     model = find_model(arguments.model, arguments.models)
-    if arguments.beats is not None:
-        raise BacklineError(f"model '{model.manifest.name}' does not follow beats; leave --beats out")
     for path in (*arguments.output, *([arguments.log] if arguments.log else [])):
         require_folder(path)
     heard, given = [_kind(arguments.input)], [_kind(path) for path in arguments.output]
     manifest, settings = turned(model.manifest, parse_settings(arguments.set), heard, given)
     _check_outputs(manifest, arguments.output)
-    samples, events, rate = _read_input(manifest, arguments)
+    beats = _read_beats(manifest, arguments.beats)
+    samples, played, rate = _read_input(manifest, arguments)
+    events: tuple[HostEvent, ...] = played
+    if beats is not None:
+        events = tuple(sorted((*beats.transports(rate), *played), key=time_order))
     stream = open_stream(model, settings, rate, arguments.provider)
     notes, pictures, sounds = (
         [path for path in arguments.output if _kind(path) == kind] for kind in ("notes", "magnitude", "audio")
@@ -86,7 +92,8 @@ def main(arguments: argparse.Namespace) -> int:
         for writer in writers:
             writer.finish()
     for path in notes:
-        write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings))
+        tempos = None if beats is None else beats.tempo_map(TICKS_PER_BEAT)
+        write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings), tempos)
     for path in pictures:
         picture.write(path)
     if arguments.log:
@@ -114,6 +121,12 @@ def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
         if not gives(manifest, wanted):
             kinds = " and ".join(sorted({port.kind for port in manifest.outputs}))
             raise BacklineError(f"{said_of(manifest)} gives {kinds}, so it cannot write {path}")
+
+
+def _read_beats(manifest: Manifest, path: Path | None) -> Beats | None:
+    if path is not None and not any(port.kind == "drums" for port in manifest.outputs):
+        raise BacklineError(f"{said_of(manifest)} does not follow beats; leave --beats out")
+    return None if path is None else read_beats(path)
 
 
 def _kind(path: Path) -> str:

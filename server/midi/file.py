@@ -5,7 +5,7 @@ the exact samples.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ import mido
 from mido.midifiles.meta import KeySignatureError
 
 from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, moved, time_order
+from server.beats_file import TempoMap
 from server.errors import BacklineError
 from server.files import write_whole
 
@@ -23,16 +24,25 @@ LONGEST_SECONDS = 6 * 3600  # a damaged delta time can stand for years
 MIDI_SUFFIXES = (".mid", ".midi")
 
 
-def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo_bpm: float = TEMPO_BPM) -> None:
+def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo_bpm: float = TEMPO_BPM,
+               tempos: TempoMap | None = None) -> None:  # fmt: skip
     """Write events, their samples counted at `rate`, as a type 0 file; whole or not at all. Raises BacklineError.
 
-    tempo_bpm: of the file's beats, which begin at sample 0; the events stay where they are.
+    tempo_bpm: of the file's beats, which begin at sample 0; the events stay where they are. tempos: another tempo for every beat.
     """
     tempo_us = mido.bpm2tempo(tempo_bpm)
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=title), mido.MetaMessage("set_tempo", tempo=tempo_us)])
-    now = 0
-    for tick, event in _on_ticks(events, rate, TICKS_PER_BEAT * 1_000_000 / tempo_us):
-        track.append(_message(event).copy(time=tick - now))
+    ticks_per_second = TICKS_PER_BEAT * 1_000_000 / tempo_us
+    tick_of = tempos.tick if tempos is not None else lambda seconds: seconds * ticks_per_second
+    rows: list[tuple[int, mido.Message | mido.MetaMessage]] = [(0, mido.MetaMessage("track_name", name=title))]
+    if tempos is None:
+        rows.append((0, mido.MetaMessage("set_tempo", tempo=tempo_us)))
+    else:
+        rows.append((0, mido.MetaMessage("time_signature", numerator=tempos.beats_a_bar, denominator=4)))
+        rows += [(tick, mido.MetaMessage("set_tempo", tempo=micro)) for tick, micro in tempos.tempos()]
+    rows += [(tick, _message(event)) for tick, event in _on_ticks(events, rate, tick_of)]
+    track, now = mido.MidiTrack(), 0
+    for tick, message in sorted(rows, key=lambda row: row[0]):
+        track.append(message.copy(time=tick - now))
         now = tick
     track.append(mido.MetaMessage("end_of_track"))
     file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
@@ -117,13 +127,13 @@ def event_of(message: mido.Message, sample: int) -> Event | None:
     return None
 
 
-def _on_ticks(events: Iterable[Event], rate: int, ticks_per_second: float) -> list[tuple[int, Event]]:
+def _on_ticks(events: Iterable[Event], rate: int, tick_of: Callable[[float], float]) -> list[tuple[int, Event]]:
     """Return (tick, event) in order; a note lasts at least one tick, so that its end never precedes its start."""
     placed: list[tuple[int, Event]] = []
     started: dict[tuple[int, int], int] = {}
     ended: dict[tuple[int, int], int] = {}
     for event in events:
-        tick = max(0, round(event.sample * ticks_per_second / rate))
+        tick = max(0, round(tick_of(event.sample / rate)))
         if isinstance(event, NoteOn):  # not before the end of its predecessor, which may have been moved
             key = event.channel, event.pitch
             tick = started[key] = max(tick, ended.get(key, 0))

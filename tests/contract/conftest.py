@@ -12,7 +12,7 @@ from torch import nn
 from exporters.onnx_export import describe_graph, export
 from exporters.players import write_transcriber
 from models.block import Samples
-from models.events import ControlChange, Event, NoteOff, NoteOn, PitchBend, time_order
+from models.events import ControlChange, HostEvent, NoteOff, NoteOn, PitchBend, Transport, time_order
 from models.manifest import NOTE_KINDS, Manifest
 from models.model_file import read_manifest
 from models.performer.config import CONTROLS, FEATURES, PerformerConfig
@@ -48,10 +48,12 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Music:
-    """What a player eats. samples: (1, n), silence where it hears none. events: in time order, none where it is given none."""
+    """What a player eats. samples: (1, n), silence where it hears none. events: in time order, none where it is given none; for who
+    plays with the host's transport, that as well.
+    """
 
     samples: Samples
-    events: tuple[Event, ...] = ()
+    events: tuple[HostEvent, ...] = ()
 
     def until(self, sample: int) -> "Music":
         """Return its beginning."""
@@ -63,7 +65,7 @@ class Music:
         return Music(np.concatenate([first.samples, other.samples[:, sample:]], axis=1), first.events + later)
 
 
-def melody(rate: int, seconds: float, seed: int = 0) -> tuple[Event, ...]:
+def melody(rate: int, seconds: float, seed: int = 0) -> tuple[HostEvent, ...]:
     """Return notes that overlap, chords, a pitch on two channels, repeated keys, bends and controllers, at ugly samples."""
     generator, events, length = np.random.default_rng(seed), [], round(rate * seconds)
     for start in np.sort(generator.uniform(0.03, 0.85 * seconds, max(3, round(8 * seconds)))):
@@ -80,17 +82,19 @@ def melody(rate: int, seconds: float, seed: int = 0) -> tuple[Event, ...]:
     return tuple(sorted(events, key=time_order))
 
 
-ROLES = ("listener", "writer", "reader", "sounder")
-"""Hears audio, gives notes, is given notes, gives audio."""
+ROLES = ("listener", "writer", "reader", "sounder", "instrument", "bystander")
+"""Hears audio, gives notes, is given notes, gives audio, sounds the notes that it is given, plays on whatever the transport says."""
 
 
 def roles_of(manifest: Manifest) -> set[str]:
     """Return a player's roles by its ports."""
     taken, given = ({port.kind for port in side} for side in (manifest.inputs, manifest.outputs))
-    has = ("audio" in taken, bool(given & {*NOTE_KINDS}), bool(taken & {*NOTE_KINDS}), "audio" in given)
+    reads, sounds, drums = bool(taken & {*NOTE_KINDS}), "audio" in given, "drums" in given
+    has = ("audio" in taken, bool(given & {*NOTE_KINDS}), reads, sounds, reads and sounds and not drums, not drums)
     return {role for role, had in zip(ROLES, has, strict=True) if had}
 
 
+ROLLING = Transport(0, True, 0, 240.0, beats_a_bar=2.0)  # half a second a bar
 SETTLED = 20  # frames: until then a network with random weights moves far, and only once
 
 
@@ -167,9 +171,9 @@ def ways_of(name: str, manifest: Manifest) -> list[str]:
 
 BUNDLED = [way for name, path in bundled_files().items() for way in ways_of(name, read_manifest(path))]
 MIRROR = {
-    "mirror listen": {"listener", "writer"},
-    "mirror play": {"reader", "sounder"},
-    "mirror through": {"listener", "sounder"},
+    "mirror listen": {"listener", "writer", "bystander"},
+    "mirror play": {"reader", "sounder", "instrument", "bystander"},
+    "mirror through": {"listener", "sounder", "bystander"},
 }
 """A model of several graphs that needs no weights, and its roles."""
 KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in (*BUNDLED, *MIRROR)} | {
@@ -203,7 +207,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that makes steps every player over each of its kinds of step, and no other pair.
 
     A test that asks for the `network` gets the players whose weights are at hand in torch; the exporter measured the
-    parity of the others. One that asks for a role (`listener`, `writer`, `reader`, `sounder`) gets the players that have it.
+    parity of the others. One that asks for a role (`listener`, `writer` and so on) gets the players that have it.
     """
     wanted = {*ROLES} & {*metafunc.fixturenames}
     names = [name for name in KINDS if wanted <= _roles(name)]
@@ -249,15 +253,31 @@ def sounder(player: Player) -> Player:
 
 
 @pytest.fixture
+def instrument(player: Player) -> Player:
+    """A player that sounds the notes it is given."""
+    return player
+
+
+@pytest.fixture
+def bystander(player: Player) -> Player:
+    """A player that plays on whatever the transport says."""
+    return player
+
+
+@pytest.fixture
 def compose(player: Player, strokes: Callable[..., Samples]) -> Callable[..., Music]:
     """A function (seconds, seed=0, rate=None) -> what the player eats; without a rate, at the model's own.
 
-    Strokes with clicks between for one that hears, so that each has something to say; notes for one that is given notes.
+    Strokes with clicks between for one that hears, so that each has something to say; notes for one that is given notes. Who plays
+    with the transport gets one that rolls, and longer music: it answers a bar later.
     """
 
     def make(seconds: float, seed: int = 0, rate: int | None = None) -> Music:
         rate = rate or player.manifest.sample_rate
+        seconds *= 1 if "bystander" in player.roles else 2
         events = melody(rate, seconds, seed) if "reader" in player.roles else ()
+        if "bystander" not in player.roles:
+            events = (ROLLING, *events)
         if "listener" not in player.roles:
             return Music(np.zeros((1, round(rate * seconds)), np.float32), events)
         clicked = strokes(rate, seconds, seed=seed)
