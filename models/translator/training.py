@@ -23,6 +23,7 @@ from models.translator.judging import Figures, judge
 from models.translator.losses import (
     CROSS,
     FOLLOWING,
+    NO_MUSIC,
     ONSET,
     PRIOR,
     SOUNDING,
@@ -174,9 +175,10 @@ def _hear(network: TranslatorNetwork, bank: Bank, excerpts: list[Excerpt], warm:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = network.listener(audio, levelled, sounding)
     found = {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+    weights = torch.tensor([1.0 if len(e.begins) else NO_MUSIC for e in excerpts])
     losses = {
-        "active": activation_loss(found["active"], sounding),
-        "onset": ONSET * activation_loss(found["onset"], begins),
+        "active": activation_loss(found["active"], sounding, weights),
+        "onset": ONSET * activation_loss(found["onset"], begins, weights),
     }
     heard = torch.gather(playing, 2, found["pitch"])  # (batch, frames, slots): which note each slot holds
     place = drawn(found["mean"], found["log_variance"])
