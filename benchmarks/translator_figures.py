@@ -21,9 +21,8 @@ from benchmarks.record import RESULTS, Row, percentiles, print_table, write_rows
 from models.events import NoteOn
 from models.sound.speech import talk
 from models.translator.config import TranslatorConfig
-from models.translator.judging import Hearing, judge_mixtures, mixtures, network_hearing, step_hearing
+from models.translator.judging import Hearing, judge_mixtures, mixtures, step_hearing
 from models.translator.material import Bank
-from models.translator.network import load_network
 from models.translator.notes import INSTRUMENTS
 from models.translator.training import banks
 from server.errors import BacklineError
@@ -160,8 +159,6 @@ def main(words: Sequence[str] | None = None) -> int:
         config = TranslatorConfig.from_json(model.manifest.settings["config"])
         found = banks(given.data, given.output, config, ("test", "other"))
         hear = step_hearing(step_of(model, "listen"), config)
-        if given.checkpoint is not None:
-            hear = network_hearing(load_network(given.checkpoint))
         rows = held_out(hear, config, found["test"], given.count, given.seed)
         rows.append(other_source(hear, config, found["other"], given.seed))
         rows.append(live(model, found["test"], given.seed))

@@ -9,13 +9,16 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.record import Row
-from models.translator.notes import DYNAMICS, Note
+from exporters.players import export_translator
+from models.translator.config import TranslatorConfig
+from models.translator.material import make_bank, no_music
+from models.translator.notes import DYNAMICS, Note, on_side
 from models.translator.published.baseline import Baseline
 from models.translator.published.config import SAMPLE_RATE, SMALL
 from models.translator.published.corrections import Corrections
@@ -27,6 +30,8 @@ from models.translator.published.separation import Separation
 from models.translator.published.training import CHECKPOINT, train
 from models.translator.published.validation import examples_of, figures_of, ratios_of
 from models.translator.symbols import VELOCITIES, dynamics_of
+from models.translator.training import CHECKPOINT as NETWORK
+from models.translator.training import OTHERS, OTHERS_SECONDS, learn
 from server.errors import BacklineError
 from server.evaluation import notes_of
 from server.model_store import Model, find_model, open_stream
@@ -117,6 +122,26 @@ def separation_system(bench: Bench, seed: int) -> System:
     return System(f"separation{_told(bench)}, seed {seed}", listeners.get)
 
 
+def our_system(bench: Bench, seed: int) -> System:
+    """Return our network, one for all instruments, taught the same notes for as long as the published ones of a seed together."""
+    minutes = bench.minutes * len(bench.sets)
+    folder = bench.folder / f"ours_{'_'.join(sorted({one for some in bench.sets for one in some}))}_{minutes:g}_{seed}"
+    if not (folder / NETWORK).exists():
+        config = TranslatorConfig()
+        own = [note for note in bench.notes if any(note.instrument in some for some in bench.sets)]
+        taught, kept = (
+            make_bank(on_side(own, side), config, tuned=side == "train", analysed=side == "train")
+            for side in ("train", "validation")
+        )
+        others = bench.folder / "no_music.npy"
+        if not others.exists():
+            np.save(others, no_music(OTHERS, OTHERS_SECONDS, config, 1))
+        learn(taught, kept, np.load(others), folder, minutes=minutes, seed=seed, config=config, validate_every_minutes=minutes)
+    if not (folder / "translator").exists():
+        export_translator(folder / NETWORK, folder / "translator", {})
+    return replace(model_system(str(folder / "translator")), name=f"ours, seed {seed}", trained=True)
+
+
 def model_system(name: str) -> System:
     """Return a model of ours by its name or its file or folder, by the path of `backline run`. Raises BacklineError."""
     model = find_model(name)
@@ -189,7 +214,12 @@ def symbol_of(pitch: int, dynamics: float) -> Symbol:
 
 def systems(bench: Bench, kinds: Sequence[str], seeds: int, models: Sequence[str]) -> Iterator[System]:
     """Yield every system of these kinds and seeds, then the models of ours."""
-    makers = {"baseline": baseline_system, "published": published_system, "separation": separation_system}
+    makers = {
+        "baseline": baseline_system,
+        "published": published_system,
+        "separation": separation_system,
+        "ours": our_system,
+    }
     for kind in kinds:
         for seed in range(1, seeds + 1):
             yield makers[kind](bench, seed)

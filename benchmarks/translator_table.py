@@ -3,7 +3,8 @@
     backline bench translator_table -- --data DIR --folder WORK [--model translator]
 
 DIR holds collections of single notes (`models.translator.notes`); WORK keeps features, renders and trained networks. All are
-taught the same notes for the same minutes of a core, one network for each set of instruments, and judged on cells of pitch and
+taught the same notes for the same minutes of a core, one network for each set of instruments (ours is one for all of them, and has the
+minutes of all), and judged on cells of pitch and
 dynamic that nobody was taught. Needs scikit-learn (extra `train`), and fluidsynth for the other source.
 
   one      single notes of the cells kept out: shares of octave, pitch class and dynamics that are right
@@ -33,7 +34,7 @@ from models.translator.renders import rendered_notes
 from server.errors import BacklineError
 
 NAME = "translator_table"
-KINDS = ("baseline", "published", "separation")
+KINDS = ("baseline", "published", "separation", "ours")
 SETS = (("cello",), ("flute",), ("saxophone",), ("saxophone", "cello"), ("saxophone", "cello", "flute"))
 OTHER_FONT = "timgm6mb"
 OTHERS, MIXTURES, SEED = 60, 150, 5  # notes of an instrument, mixtures of a set

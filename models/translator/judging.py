@@ -26,13 +26,14 @@ BATCH = 16
 
 
 def mixtures(bank: Bank, notes: int, count: int, seed: int) -> list[list[int]]:
-    """Draw `count` sets of so many notes, of different instruments and pitches, instruments alike; all single notes if count is 0."""
+    """Draw `count` sets of so many notes, of different instruments and pitches, instruments alike; all single notes if count is 0.
+    None where there are fewer instruments than notes."""
     if notes == 1 and count == 0:
         return [[index] for index in range(len(bank.pitch))]
     rng = np.random.default_rng([seed, notes])
     drawn: list[list[int]] = []
     instruments = np.unique(bank.instrument)
-    while len(drawn) < count:
+    while len(drawn) < count and len(instruments) >= notes:
         kinds = rng.choice(instruments, notes, replace=False)
         chosen = [int(rng.choice(np.flatnonzero((bank.instrument == kind) & (bank.dynamics >= 0)))) for kind in kinds]
         if len({int(bank.pitch[index]) for index in chosen}) == notes:
@@ -149,11 +150,10 @@ def _symbols(bank: Bank, index: int) -> tuple[int, int, int, int]:
 
 
 def judge(network: TranslatorNetwork, bank: Bank, count: int, seed: int) -> Figures:
-    """What validation says: single notes, two and three at once."""
+    """What validation says: single notes, two and three at once, as far as there are instruments for them."""
     figures: Figures = {}
     for notes in (1, 2, 3):
-        found, _ = judge_mixtures(
-            network_hearing(network), network.config, bank, mixtures(bank, notes, 0 if notes == 1 else count, seed)
-        )
-        figures |= {f"{notes} {name}": round(value, 4) for name, value in found.items() if "whole" not in name}
+        if sets := mixtures(bank, notes, 0 if notes == 1 else count, seed):
+            found, _ = judge_mixtures(network_hearing(network), network.config, bank, sets)
+            figures |= {f"{notes} {name}": round(value, 4) for name, value in found.items() if "whole" not in name}
     return figures

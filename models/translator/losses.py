@@ -21,6 +21,7 @@ LEVEL_SCALE = 6.0  # dB: mean deviation of the Laplace distribution of levels
 CROSS, PRIOR = 0.05, 0.01  # weights of the divergences, in nats
 FOLLOWING = 0.1  # how much of the divergence between both places moves the symbols', too
 ONSET, SOUNDING = 0.5, 2.0
+NO_MUSIC = 4.0  # what counts for more: a note that is heard where there is no music
 WEIGHTS = {"instrument": 1.0, "pitch_class": 1.0, "octave": 1.0, "dynamics": 1.5}
 
 
@@ -35,9 +36,10 @@ def symbol_loss(logits: Tensor, symbols: Tensor) -> dict[str, Tensor]:
     }
 
 
-def activation_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of every pitch (batch, frames, pitches), a sum over pitches, a mean over frames."""
-    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / targets[..., 0].numel()
+def activation_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy of every pitch (batch, frames, pitches), weighed by excerpt (batch,), a sum over pitches, a mean over frames."""
+    apart = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(2).mean(1)
+    return (apart * weights).mean()
 
 
 def level_loss(said: Tensor, heard: Tensor, valid: Tensor) -> Tensor:

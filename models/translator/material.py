@@ -27,7 +27,7 @@ FARTHEST_STEPS = 3  # semitones a recording is moved by: else a pitch would tell
 UNSURE_DB = 0.7  # standard deviation of the level of notes that are played as recorded
 MADE_AT = 48000  # Hz: the codecs of `augmentation` want one of their rates
 LEVELLED_SHARE = 0.25  # of excerpts
-VOICES_SHARE = (0.3, 0.34, 0.2, 0.16)  # excerpts of none, one, two and three voices
+VOICES_SHARE = (0.34, 0.32, 0.19, 0.15)  # excerpts of none, one, two and three voices
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def read_on(
     play: Callable[[np.random.Generator], Tensor],
     report: Callable[[int], None],
 ) -> None:
-    """Learn to read, and to play by the loss `play`, for `seconds` of wall time; the network ends with the mean of its last weights.
+    """Learn to read, and to play by the loss `play`, for `seconds` of a core; the network ends with the mean of its last weights.
     report: told of every hundredth step."""
     listener, player = network.listener, network.player
     parts = [listener.slot_in, listener.slot_hidden, listener.place]
@@ -82,12 +82,12 @@ def read_on(
     rng, spent, elapsed, step = np.random.default_rng([seed, 9]), 0.0, 0.0, 0
     rows = gather(network, bank, excerpts, 64, rng)
     listener.train()
-    began = time.monotonic()
+    began = time.process_time()
     while elapsed < seconds:
         if spent < NEW_ROWS_SHARE * elapsed and len(rows.taken) < MOST_ROWS:
-            started = time.monotonic()
+            started = time.process_time()
             rows = _joined(rows, gather(network, bank, excerpts, 32, rng))
-            spent += time.monotonic() - started
+            spent += time.process_time() - started
         for group in optimizer.param_groups:
             group["lr"] = group["pace"] * (RATE * 0.5 * (1 + np.cos(np.pi * min(1.0, elapsed / seconds))) + 1e-5)
         for turn in range(10):
@@ -101,7 +101,7 @@ def read_on(
             with torch.no_grad():
                 for mean, parameter in zip(means, parameters, strict=True):
                     mean.lerp_(parameter, 1 - min(AVERAGING, step / (step + 10)))
-        elapsed = time.monotonic() - began
+        elapsed = time.process_time() - began
         if step % 100 == 0:
             report(step)
     with torch.no_grad():

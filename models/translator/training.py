@@ -23,6 +23,7 @@ from models.translator.judging import Figures, judge
 from models.translator.losses import (
     CROSS,
     FOLLOWING,
+    NO_MUSIC,
     ONSET,
     PRIOR,
     SOUNDING,
@@ -81,7 +82,7 @@ def train(
     data: Path, output: Path, *, minutes: float, seed: int = 1, start_from: Path | None = None,
     config: TranslatorConfig | None = None,
 ) -> Path:  # fmt: skip
-    """Make what is missing, train for `minutes` of wall time (earlier runs count), return the checkpoint.
+    """Make what is missing, train for `minutes` of a core (earlier runs count), return the checkpoint.
 
     Raises:
         FileNotFoundError: there is nothing to train on.
@@ -105,6 +106,7 @@ def learn(
 ) -> Path:  # fmt: skip
     """Train on a bank, watching another by so many `judged` mixtures; return the checkpoint. start_from: a checkpoint whose
     listener and player a new run begins with, as far as they have the same sizes; the space it settles itself."""
+    output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     _keep_freed_memory()
@@ -124,7 +126,7 @@ def learn(
     logger.info("%d parameters, %d notes, from step %d", network.parameter_count, len(bank.pitch), step)
     joint = 60 * JOINT_SHARE * minutes
     while elapsed < joint:
-        began = time.monotonic()
+        began = time.process_time()
         rng = np.random.default_rng([seed, step])  # of this step alone: a run that stopped goes on as if it had not
         torch.manual_seed(int(np.random.default_rng([step, seed, 1]).integers(1 << 31)))
         drawn_now = [excerpts.draw(rng) for _ in range(batch)]
@@ -144,7 +146,7 @@ def learn(
                     mean.lerp_(value, 1 - keep)
         step += 1
         sums = {name: 0.98 * sums.get(name, value.item()) + 0.02 * value.item() for name, value in losses.items()}
-        elapsed += time.monotonic() - began
+        elapsed += time.process_time() - began
         if elapsed >= min(joint, next_validation):
             draw_map(averaged)
             figures = judge(averaged, validation, count=judged, seed=1)
@@ -173,9 +175,10 @@ def _hear(network: TranslatorNetwork, bank: Bank, excerpts: list[Excerpt], warm:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = network.listener(audio, levelled, sounding)
     found = {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+    weights = torch.tensor([1.0 if len(e.begins) else NO_MUSIC for e in excerpts])
     losses = {
-        "active": activation_loss(found["active"], sounding),
-        "onset": ONSET * activation_loss(found["onset"], begins),
+        "active": activation_loss(found["active"], sounding, weights),
+        "onset": ONSET * activation_loss(found["onset"], begins, weights),
     }
     heard = torch.gather(playing, 2, found["pitch"])  # (batch, frames, slots): which note each slot holds
     place = drawn(found["mean"], found["log_variance"])

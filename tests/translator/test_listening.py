@@ -111,7 +111,7 @@ def test_parameters_move_what_is_sent(opened, tone):
 
 def test_a_transposed_note_ends_as_what_it_began(opened, tone):
     audio, processor = scene(tone, (0.2, 1.2, 67)), opened()
-    first = [e for s in range(0, RATE // 2, HOP) for e in processor.process(Block(s, audio[None, s : s + HOP])).events]
+    first = [e for s in range(0, RATE, HOP) for e in processor.process(Block(s, audio[None, s : s + HOP])).events]
     processor.set("transpose", 5.0)
     owed = processor.flush().events
     assert [(e.pitch, type(e)) for e in (*first, *owed)] == [(67, NoteOn), (67, NoteOff)]
