@@ -5,7 +5,9 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 PLUGIN_PACKAGES := dpf-source g++ patch
 
-# What the listening page compares with: recordings with their .mid, and a checkpoint of the published network.
+# What the listening page compares with: recordings with their .mid, and a checkpoint of the published network; of the drummer
+# (LISTEN_PLAYER=drummer) basses with their beats.
+LISTEN_PLAYER ?= performer
 LISTEN_DATA ?=
 LISTEN_PUBLISHED ?=
 
@@ -15,9 +17,9 @@ LISTEN_PUBLISHED ?=
 live: .venv/.serving ## transcribe the bundled take in real time into take.mid
 	$(BIN)/backline live transcriber --input take --output take.mid
 
-listen: .venv/.complete ## a page with a blind test: LISTEN_DATA=DIR has recordings, LISTEN_PUBLISHED=FILE is the published network
-	$(BIN)/backline bench listening -- $(if $(LISTEN_DATA),--data '$(LISTEN_DATA)') \
-	    $(if $(LISTEN_PUBLISHED),--published '$(LISTEN_PUBLISHED)') --output build/listening --serve
+listen: .venv/.complete ## a blind test of LISTEN_PLAYER=performer or drummer: LISTEN_DATA=DIR has music, LISTEN_PUBLISHED=FILE is the published network
+	$(BIN)/backline bench $(if $(filter drummer,$(LISTEN_PLAYER)),listening_drums,listening) -- $(if $(LISTEN_DATA),--data '$(LISTEN_DATA)') \
+	    $(if $(LISTEN_PUBLISHED),--published '$(LISTEN_PUBLISHED)') --output build/listening$(if $(filter drummer,$(LISTEN_PLAYER)),_drums) --serve
 
 test: install lint ## everything that CI checks
 	$(BIN)/python -m pytest

@@ -177,7 +177,7 @@ def export_drummer(checkpoint: Path | None, path: Path, quality: Mapping[str, fl
     from models.layers.checkpoint import read_card
 
     if checkpoint is None or not checkpoint.exists():
-        raise ExportError(f"there is no checkpoint {checkpoint}; models.drummer.training makes one")
+        raise ExportError(f"there is no checkpoint {checkpoint}; `backline train drummer` makes one")
     try:
         network, styles = load_network(checkpoint), load_styles(checkpoint)
         figures = json.loads(read_card(checkpoint)["figures"])

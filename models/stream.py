@@ -26,7 +26,7 @@ class StreamSpec:
     look_ahead: a decision about sample s is made in the hop that holds s + look_ahead, the window part included.
     live_delay: how far a live event is usually behind its onset; its file time is the emission less this.
     planned: its events are decided before their places, by what the transport says: live ones leave at their places, and where the
-    transport breaks off nothing that was planned is played.
+    transport breaks off nothing that was planned is played. ahead: a live stream's events are handed on so long before they are due.
     """
 
     sample_rate: int
@@ -37,6 +37,7 @@ class StreamSpec:
     kind: StreamKind = "commit"
     live_delay: int = 0
     planned: bool = False
+    ahead: int = 0
 
     @property
     def earliest(self) -> int:

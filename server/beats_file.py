@@ -1,7 +1,7 @@
-"""A file of beats, which stands for a host's transport: a beat a line, its time in seconds and its number in the bar.
+"""Beats in seconds: of a file, which stands for a host's transport, or as a player found them.
 
-lines -> beats -> transport events, a tempo for every beat
-               -> a tempo map for the .mid, in which every beat is a quarter note
+a beat a line, its time in seconds and its number in the bar -> beats -> transport events, a tempo for every beat
+what a player said of the beat that it found                 ->       -> a tempo map for the .mid, every beat a quarter note
 """
 
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 
 from models.events import Transport
@@ -18,6 +18,7 @@ from server.errors import BacklineError
 SHORTEST_BEAT, LONGEST_BEAT = 0.06, 60.0  # seconds: 1 to 1000 bpm
 MOST_BEATS_A_BAR = 32
 FASTEST_LEAD_BPM = 900.0  # that DAWs take in a tempo map
+SAME_BEAT = 0.3  # of a beat: what a found one moves by when it is told again
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Beats:
         )
         ticks = [lead + index * ticks_per_beat for index in range(len(self.seconds))]
         before = [(0.0, 0)] if lead else []
-        return TempoMap((*before, *zip(self.seconds, ticks, strict=True)), ticks_per_beat, usual)
+        return TempoMap((*before, *zip(self.seconds, ticks, strict=True)), ticks_per_beat, ((0, usual, 4),))
 
     def _bars(self) -> list[int]:
         """How many beats each bar has that begins and ends here."""
@@ -73,11 +74,11 @@ class Beats:
 
 @dataclass(frozen=True, slots=True)
 class TempoMap:
-    """points: (seconds, tick), rising, between which the tempo is constant; the last one goes on."""
+    """points: (seconds, tick), rising, between which the tempo is constant; the last one goes on. metres: (tick, over, under)."""
 
     points: tuple[tuple[float, int], ...]
     ticks_per_beat: int
-    beats_a_bar: int
+    metres: tuple[tuple[int, int, int], ...]
 
     def tick(self, seconds: float) -> float:
         """Return the tick of a time, with its fraction."""
@@ -94,6 +95,24 @@ class TempoMap:
             (tick, max(1, round((end - begin) * self.ticks_per_beat / (after - tick))))
             for (begin, end), (tick, after) in zip(pairwise(micro), pairwise(ticks), strict=True)
         ]
+
+
+def found_beats(found: Sequence[Transport], rate: int, length: int) -> Beats | None:
+    """Return the beats in the first `length` samples of what a player said of them from one sample to the next; none where it is silent.
+
+    Where it took another beat for it, one is longer or shorter.
+    """
+    seconds: list[float] = []
+    numbers: list[int] = []
+    for said, end in zip(found, [*(later.sample for later in found[1:]), float(length)], strict=False):
+        samples_a_beat = 60 * rate / said.tempo_bpm
+        beat = ceil(said.position)
+        while (place := said.sample + (beat - said.position) * samples_a_beat) < end:
+            if not seconds or place / rate - seconds[-1] > SAME_BEAT * samples_a_beat / rate:
+                seconds.append(place / rate)
+                numbers.append(round(beat - said.position + said.beat) % round(said.beats_a_bar) + 1)
+            beat += 1
+    return Beats(tuple(seconds), tuple(numbers)) if len(seconds) > 1 else None
 
 
 def read_beats(path: Path) -> Beats:

@@ -36,11 +36,15 @@ NEVER = -(1 << 62)  # before any sample of any clock
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What leaves in one host block: emissions in order of due samples, audio (channels_out, samples), and a spectrogram's frames."""
+    """What leaves in one host block: emissions in order of due samples, audio (channels_out, samples), and a spectrogram's frames.
+
+    found: the beat that the player found where no transport told it, at samples of the host.
+    """
 
     emissions: list[Emission]
     audio: Samples
     frames: list[SpectrumFrame] = field(default_factory=list)
+    found: list[Transport] = field(default_factory=list)
 
 
 class LiveStream:
@@ -51,6 +55,7 @@ class LiveStream:
         """Args: settings: what the manifest resolved, as far as it is not the processor's; without any, nothing is done to notes."""
         spec = processor.spec
         self.spec, self.host_rate = spec, host_rate
+        self._ahead = round(spec.ahead * host_rate / spec.sample_rate)
         self._quantiser = Quantiser(host_rate, spec.kind, settings or {})
         self._zone = MpeZone() if (settings or {}).get("mpe") == "on" else None
         self.latency: Latency = replace(declare_latency(spec, host_rate), quantise=self._quantiser.reserve)
@@ -66,6 +71,7 @@ class LiveStream:
         self._output = AudioOutput(host_rate, spec.sample_rate, spec.channels_out)
         self._magnitude = MagnitudeOutput(self._ratio, self.latency.total)
         self._incoming: list[HostEvent] = []
+        self._found: list[Transport] = []
         self._transport: Transport | None = None
         self._watch = TransportWatch(host_rate)
         self._deaf_before = NEVER
@@ -99,8 +105,8 @@ class LiveStream:
         transports = [event for event in events if isinstance(event, Transport)]
         if not transports:
             outgoing = self._part(start, samples, events)
-            return Outgoing(emissions + outgoing.emissions, outgoing.audio, outgoing.frames)
-        audio, frames, first = [], [], start
+            return Outgoing(emissions + outgoing.emissions, outgoing.audio, outgoing.frames, outgoing.found)
+        audio, frames, found, first = [], [], [], start
         for transport in (*sorted(transports, key=lambda each: each.sample), None):
             place = end if transport is None else min(end, max(round(transport.sample), self.position))
             if place > first:
@@ -109,10 +115,11 @@ class LiveStream:
                 emissions += outgoing.emissions
                 audio.append(outgoing.audio)
                 frames += outgoing.frames
+                found += outgoing.found
                 first = place
             if transport is not None:
                 emissions += self._follow(advanced(transport, place, self.host_rate))
-        return Outgoing(emissions, np.concatenate(audio, axis=1), frames)
+        return Outgoing(emissions, np.concatenate(audio, axis=1), frames, found)
 
     def finish(self, sample: int) -> list[Emission]:
         """End the stream at `sample`: forget what is not due yet, end every sounding note there."""
@@ -172,7 +179,8 @@ class LiveStream:
             self.scheduler.clear()
         self.scheduler.forget_before(here + self._quantiser.furthest)
         self.forget_notes()
-        return [Emission(here, here, off) for off in self.ledger.end_all(here)]
+        ends = here + self._ahead  # no later than the last start that was handed on
+        return [Emission(ends, here, off) for off in self.ledger.end_all(here)]
 
     def _part(self, start: int, samples: Samples, events: Iterable[HostEvent]) -> Outgoing:
         """Run a block, or a part of one, through which the transport goes on as it was."""
@@ -185,7 +193,8 @@ class LiveStream:
             self._run_hops(start)
         origin = self._origin or 0
         audio = self._output.pull(start - origin - self.latency.total, samples.shape[1])
-        return Outgoing(self._release(end), audio, self._magnitude.take(end))
+        found, self._found = self._found, []
+        return Outgoing(self._release(end), audio, self._magnitude.take(end), found)
 
     def _align(self, start: int) -> list[Emission]:
         """Make the next expected sample reach `start`: fill a short hole, start again after a long one or a jump back."""
@@ -214,6 +223,11 @@ class LiveStream:
             result = self._processor.process(
                 Block(first, hop[: spec.channels_in], self._events_before(first + spec.hop))
             )
+            self._found += [
+                moved(event, origin + round(event.sample * self._ratio))
+                for event in result.events
+                if isinstance(event, Transport)
+            ]
             for event in _said(result):
                 emission = self._place(event, origin, heard_at)
                 if emission.place >= self._deaf_before:
@@ -254,7 +268,7 @@ class LiveStream:
         released: list[Emission] = []
         for ending in self._quantiser.due(end):
             self.scheduler.add(ending, ending.due)
-        for emission in self.scheduler.take(end):
+        for emission in self.scheduler.take(end + self._ahead):
             released += [Emission(emission.due, emission.place, e) for e in self._admit(emission.event)]
         return released
 
@@ -265,5 +279,5 @@ class LiveStream:
 
 
 def _said(block: Block) -> Iterator[Event]:
-    """Yield what a player gave; a transport that it passed on with the block goes no further."""
+    """Yield what a player gave to be sent: of a beat that it found, who runs the stream is told."""
     return (event for event in block.events if not isinstance(event, Transport))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.block import Samples, silence
-from models.events import ControlChange, Event, HostEvent, NoteOff, NoteOn, PitchBend, moved
+from models.events import ControlChange, Event, HostEvent, NoteOff, NoteOn, PitchBend, Transport, moved
 from server.files import write_text_whole
 from server.live_stream import LiveStream
 from server.magnitude_output import SpectrumFrame
@@ -28,10 +28,11 @@ OnFrame = Callable[[SpectrumFrame], None]
 
 @dataclass(slots=True)
 class Take:
-    """What came out of a stream: (emission, host sample at which the block that carried it ended), and audio."""
+    """What came out of a stream: (emission, host sample at which the block that carried it ended), the beat found, and audio."""
 
     rate: int
     emissions: list[tuple[Emission, int]] = field(default_factory=list)
+    found: list[Transport] = field(default_factory=list)
     audio: Samples = field(default_factory=lambda: silence(0, 0))
     _ledger: NoteLedger = field(default_factory=NoteLedger)
 
@@ -102,6 +103,7 @@ def run_stream(stream: LiveStream, samples: Samples, events: tuple[HostEvent, ..
             ahead += 1
         outgoing = stream.process(start, chunk, events[first:ahead])
         take.keep(outgoing.emissions, start + block, length)
+        take.found += outgoing.found
         if stream.spec.channels_out:
             trim.take(outgoing.audio)
         for frame in outgoing.frames:

@@ -17,6 +17,7 @@ TRAINABLE = {
     "transcriber": ("piano", "general", "published"),
     "performer": ("live", "published"),
     "translator": ("live",),
+    "drummer": ("live",),
 }
 """Player -> its networks, the usual one first."""
 
@@ -43,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         choices=sorted({name for names in TRAINABLE.values() for name in names}),
-        help="transcriber: piano (default), or general, all instruments; performer, translator: live (default); "
+        help="transcriber: piano (default), or general, all instruments; the others: live (default); "
         "published: as its paper has it",
     )
     parser.add_argument(
@@ -104,6 +105,10 @@ def _train(arguments: argparse.Namespace) -> Path:
         from models.translator.training import train as train_translator
 
         return train_translator(arguments.data, arguments.output, **common, start_from=arguments.start_from)
+    if arguments.model == "drummer":
+        from models.drummer.training import train as train_drummer
+
+        return train_drummer(arguments.data, arguments.output, **common)
     if arguments.network == "published":
         from models.transcriber.published.experiment import train_published
 

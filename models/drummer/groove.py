@@ -8,15 +8,17 @@ It knows beats and not samples but through the course it is given. The processor
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import floor
 
 import numpy as np
 
 from models.drummer.config import SIXTEENTHS
 from models.drummer.course import NEARLY, Beat, Course
+from models.drummer.drum_map import PIECES
 from models.drummer.hearing import BassNote
 from models.drummer.listener import Ended, Heard
-from models.drummer.planner import Hit, Planner, Settings, swung
+from models.drummer.planner import TRIPLET, Hit, Planner, Settings, swung, unswung
 from models.drummer.remembered import RememberedLine
 from models.step import Step
 
@@ -28,7 +30,8 @@ HEARD_AGAIN = 16.0  # beats, where another beat was found
 PLAYED_OF_BAR = 0.5  # of a bar of the bass that must have been heard when the groove begins on a downbeat
 PLANNED = ("style", "density", "swing", "humanise", "fills", "intensity", "kick_with_bass", "seed")
 VALUES = (*PLANNED, "intro", "stop_in_silence")
-STICK, HAT = 37, 42
+QUARTERS_OF_THREE = 1.5  # in a beat of three eighths
+STICK, HAT = PIECES["stick"], PIECES["hat"]
 
 
 class Groove:
@@ -36,6 +39,7 @@ class Groove:
 
     def __init__(self, step: Step, styles: Mapping[str, np.ndarray], values: Mapping[str, float | str]) -> None:
         self._planner = Planner(step, styles)
+        self._ternary = False
         self.read(values)
         self.reset()
 
@@ -48,8 +52,13 @@ class Groove:
     def read(self, values: Mapping[str, float | str]) -> None:
         """Take what the player asks for: VALUES."""
         planned = {name: values[name] for name in PLANNED} | {"seed": round(float(values["seed"]))}
-        self._settings = Settings(**planned)  # type: ignore[arg-type]
+        self._settings = Settings(**planned, ternary=self._ternary)  # type: ignore[arg-type]
         self._intro, self._rests = str(values["intro"]), values["stop_in_silence"] == "on"
+
+    def divide(self, ternary: bool) -> None:
+        """Take beats to have three parts, or four."""
+        self._ternary = ternary
+        self._settings = replace(self._settings, ternary=ternary)
 
     def forget_places(self) -> None:
         """Know no bass at any place of the song: places are another song's from now on."""
@@ -61,14 +70,14 @@ class Groove:
         if isinstance(said, Ended):
             self.sound(*(course.count(course.position(sample)) for sample in (said.began, said.sample)))
             return
-        place = course.count(course.position(said.sample))
+        place = self._even(course.count(course.position(said.sample)))
         if self._first is None:
             self._first = floor(place + 1 / (2 * SIXTEENTHS))
         self._line.hear(BassNote(place, HELD_BEATS if held else UNENDED_BEATS, said.pitch, said.strength))
 
     def sound(self, began: float, until: float) -> None:
         """Take that a note sounds from one beat to another, of a long one the end."""
-        self._line.sound(max(began, until - LONGEST_BEATS), until)
+        self._line.sound(max(self._even(began), until - LONGEST_BEATS), self._even(until))
 
     def hear_again(self, recent: Iterable[Heard], course: Course, position: float) -> None:
         """Hear what was heard of late on the beats of a course that was just found, as if it had been known."""
@@ -79,7 +88,7 @@ class Groove:
             self.hear(heard, course, False)
         if not places:
             return
-        beat, tempo = course.beat(max(position - HEARD_AGAIN, places[0])), course.transport.tempo_bpm
+        beat, tempo = course.beat(max(position - HEARD_AGAIN, places[0])), self._felt(course.transport.tempo_bpm)
         while beat.end <= position:
             self._line.enter(beat.number)
             self._planner.plan(self._line, beat.number, beat.place, beat.bar, tempo, SIXTEENTHS, self._settings)
@@ -102,7 +111,7 @@ class Groove:
         known = line.complete(number - 1, known)
         later = ((place, line.earlier(number + place - beat.place)) for place in range(beat.place, beat.bar))
         coming = {place: bass for place, bass in later if bass is not None}
-        tempo = course.transport.tempo_bpm
+        tempo = self._felt(course.transport.tempo_bpm)
         hits = self._planner.plan(line, number, beat.place, beat.bar, tempo, known, self._settings, coming)
         if not self._knows_the_bass(beat, bool(coming)):
             hits = self._introduced(beat, hits)
@@ -113,6 +122,14 @@ class Groove:
             WINDOW * self._settings.humanise + NEARLY
         )  # a hit that is early by feel at the very start is played there
         return [row for row in placed if since - slack <= row[0] < beat.end - NEARLY]
+
+    def _felt(self, tempo_bpm: float) -> float:
+        """Return a tempo in quarter notes, which is what tells styles apart."""
+        return tempo_bpm * QUARTERS_OF_THREE if self._ternary else tempo_bpm
+
+    def _even(self, place: float) -> float:
+        """Return where a place lies when beats of three parts are heard as beats of four."""
+        return floor(place) + unswung(place - floor(place), TRIPLET) if self._ternary else place
 
     def _knows_the_bass(self, beat: Beat, coming: bool) -> bool:
         """Whether the groove has begun: with a downbeat after a bar of the bass, or where it was heard in an earlier pass."""
@@ -128,6 +145,10 @@ class Groove:
         if self._intro == "count":
             return [Hit(start, STICK, min(127, round(loud * (100 if beat.place == 0 else 80))))]
         if self._intro == "hats":
-            middle = start + swung(0.5, self._settings.swing)
-            return [Hit(start, HAT, min(127, round(80 * loud))), Hit(middle, HAT, min(127, round(60 * loud)))]
+            between = (0.25, 0.5) if self._ternary else (0.5,)
+            others = [start + swung(place, self._settings.middle) for place in between]
+            return [
+                Hit(start, HAT, min(127, round(80 * loud))),
+                *(Hit(o, HAT, min(127, round(60 * loud))) for o in others),
+            ]
         return []

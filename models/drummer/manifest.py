@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from models.drummer.config import HEARD, LONGEST_BAR, SIXTEENTHS, DrummerConfig
+from models.drummer.drum_map import MAPS
+from models.drummer.metre import METRES
 from models.manifest import GraphSpec, Head, Manifest, Parameter, Port
 
 SAMPLE_RATE, HOP = 48_000, 384  # 8 ms; the ear hears every third sample
@@ -49,6 +51,12 @@ def drummer_manifest(
             Parameter("intro", "hats", choices=INTROS,
                       description="what is played until a bar of the bass was heard; beat: a plain one"),
             Parameter("stop_in_silence", "off", choices=("off", "on"), description="on: rests after a bar without bass"),
+            Parameter("metre", "auto", choices=tuple(METRES), fixed=True,
+                      description="of a song whose bars no host counts; in 6/8 and 12/8 beats have three parts, with a host too"),
+            Parameter("drum_map", "general_midi", choices=tuple(MAPS), description="notes that are sent"),
+            Parameter("drum_notes", "", text=True, description="notes of your own, laid over the map: kick=35, snare=40"),
+            Parameter("ahead_ms", 0.0, 0.0, 400.0, unit="ms", fixed=True,
+                      description="live: how long before its place a hit leaves and sounds, to make up for what comes after"),
             Parameter("seed", 1.0, 0.0, 9999.0, description="of what is left to chance; equal seeds give equal drums"),
             Parameter("gain_db", 0.0, -60.0, 24.0, unit="dB", description="level of the kit's sound"),
         ),

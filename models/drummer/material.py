@@ -46,8 +46,10 @@ class Song:
     split: Split
 
 
-def read_songs(data: Path, source: str) -> Iterator[Song]:
+def read_songs(data: Path, source: str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Song]:
     """Read the songs of one source from the project's data folder in the order of their names.
+
+    wanted: of a generated band's song, whether it is read.
 
     Raises:
         ValueError: there is no such source.
@@ -56,7 +58,7 @@ def read_songs(data: Path, source: str) -> Iterator[Song]:
     readers: dict[str, Callable[[Path], Iterator[Song]]] = {
         "groove": _groove,
         "multitrack": _multitrack,
-        "band": partial(_band, pop909=data / "midi_pop909"),
+        "band": partial(_band, pop909=data / "midi_pop909", wanted=wanted),
     }
     if source not in readers:
         raise ValueError(f"source is '{source}'; allowed: {', '.join(SOURCES)}")
@@ -131,13 +133,15 @@ def _multitrack(folder: Path) -> Iterator[Song]:
         yield _song(name, "multitrack", path.parent.name, tempo, bass, drums, numerator, split)
 
 
-def _band(folder: Path, pop909: Path) -> Iterator[Song]:
+def _band(folder: Path, pop909: Path, wanted: Callable[[str], bool]) -> Iterator[Song]:
     """Generated bands: notes lie in seconds on POP909's beats."""
     first_held_out = json.loads(SPLIT.read_text())["band_from"]
     with (folder / "index.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     for row in rows:
         path = folder / f"{row['song']}_{row['version']}.mid"
+        if not wanted(path.stem):
+            continue
         beats = np.loadtxt(pop909 / row["song"] / "beat_midi.txt")
         downbeats = np.flatnonzero(beats[:, 2] == 1)
         if not path.exists() or len(downbeats) < 8:

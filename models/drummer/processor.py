@@ -17,12 +17,14 @@ import numpy as np
 
 from models.block import Block
 from models.drummer.course import Course
+from models.drummer.drum_map import drum_map
 from models.drummer.groove import VALUES, WINDOW, Groove
 from models.drummer.listener import DRUM_CHANNEL, BassListener, Ended, Heard
 from models.drummer.manifest import read_styles
+from models.drummer.metre import METRES
 from models.drummer.planner import Hit
 from models.drummer.sampled import SampledKit
-from models.events import Event, NoteOff, NoteOn, Transport, time_order
+from models.events import Event, HostEvent, NoteOff, NoteOn, Transport, time_order
 from models.manifest import Manifest
 from models.rhythm.beat_finder import BeatFinder
 from models.step import Step, only_step
@@ -35,7 +37,7 @@ EARLY_STROKE = 0.125  # beats before a start or a locate that a stroke belongs t
 NOTE_SECONDS = 0.05
 MOST_RECENT = 128  # notes of the bass
 COURSES = 8  # kept, so that a stroke that is told late finds the one it was played in
-CHANGEABLE = (*(name for name in VALUES if name != "swing"), "gain_db")
+CHANGEABLE = (*(name for name in VALUES if name != "swing"), "gain_db", "drum_map", "drum_notes")
 OF_THE_STREAM = ("swing", "quantise_strength", "tempo_bpm")  # told here too; of them the drummer plays by the swing
 
 
@@ -44,14 +46,18 @@ class DrummerProcessor:
 
     def __init__(self, manifest: Manifest, steps: Mapping[str, Step], settings: Mapping[str, float | str]) -> None:
         kind: StreamKind = "live" if settings["stream"] == "live" else "commit"
-        self._spec = replace(stream_spec(manifest, manifest.heads[0], kind), planned=True, live_delay=0)
         self._rate, hop = manifest.sample_rate, manifest.hop
-        self._lead, self._sound_early = (hop + LEAD, hop - 1) if kind == "live" else (0, 0)
+        ahead = round(float(settings["ahead_ms"]) / 1000 * self._rate) if kind == "live" else 0
+        spec = stream_spec(manifest, manifest.heads[0], kind)
+        self._spec = replace(spec, planned=True, live_delay=0, ahead=ahead)
+        self._lead, self._sound_early = (hop + LEAD + ahead, hop - 1 + ahead) if kind == "live" else (0, 0)
         self._values = {name: settings[name] for name in (*CHANGEABLE, *OF_THE_STREAM)}
+        self._sent = drum_map(str(settings["drum_map"]), str(settings["drum_notes"]))
+        self._metre = METRES[str(settings["metre"])]
         self._groove = Groove(only_step(steps), read_styles(manifest), self._values)
         self._kit = SampledKit(self._rate)
         self._listener = BassListener(self._rate)
-        self._finder = BeatFinder(self._rate)
+        self._finder = BeatFinder(self._rate, self._metre.bars, self._metre.ternary)
         self.reset()
 
     @property
@@ -63,12 +69,13 @@ class DrummerProcessor:
         """Forget everything heard; parameters stay."""
         for part in (self._groove, self._kit, self._listener, self._finder):
             part.reset()
+        self._groove.divide(self._metre.ternary)
         self._courses: deque[tuple[float, Course | None]] = deque([(-np.inf, None)], maxlen=COURSES)
         self._recent: deque[Heard] = deque(maxlen=MOST_RECENT)
         self._host_counts = False  # whether the host knows a tempo
         self._found = False  # whether the course was found in the bass
         self._hits: list[tuple[float, Hit]] = []  # song position, hit; not played yet
-        self._ends: dict[int, float] = {}  # note that sounds -> the sample at which it ends
+        self._ends: dict[int, float] = {}  # note that was sent and sounds -> the sample at which it ends
         self._begun = self._next = (
             0.0  # song positions: of the last start or locate, and of the first beat that is not planned
         )
@@ -79,13 +86,15 @@ class DrummerProcessor:
         """Change a parameter that is not fixed; see StreamProcessor.set. What has been planned stays."""
         if name not in self._values:
             raise KeyError(name)
-        self._values[name] = value
+        values = {**self._values, name: value}
+        self._sent = drum_map(str(values["drum_map"]), str(values["drum_notes"]))
+        self._values = values
         self._groove.read(self._values)
 
     def process(self, block: Block) -> Block:
         """Take one hop; see StreamProcessor.process."""
         self._end = block.end
-        out: list[Event] = []
+        out: list[HostEvent] = []
         for event in block.events:
             if isinstance(event, Transport):
                 out += self._play(max(block.start, event.sample), 0)
@@ -99,7 +108,8 @@ class DrummerProcessor:
         if self._listener.sounding:
             self._last_bass = block.end
         if not self._host_counts and self._finder.think(block.end) and self._finder.locked:
-            out += self._follow_found(self._finder.transport(block.end))
+            found = self._finder.transport(block.end)
+            out += [*self._follow_found(found), found]
         out += self._play(block.end, self._lead)
         return Block(block.start, self._sound(block.start), tuple(sorted(out, key=time_order)))
 
@@ -124,10 +134,13 @@ class DrummerProcessor:
         """Follow the host, where it knows a tempo; return the ends of what is broken off."""
         self._host_counts = transport.tempo_bpm > 0
         if not self._host_counts:
+            self._groove.divide(self._metre.ternary)
             return []
         if self._found:  # the host's song has places of its own
             self._found = False
             self._groove.forget_places()
+        transport = self._metre.counted(transport)
+        self._groove.divide(self._metre.divides(transport))
         return self._follow(transport) if transport.playing else self._stop(transport.sample)
 
     def _follow_found(self, transport: Transport) -> list[Event]:
@@ -222,11 +235,12 @@ class DrummerProcessor:
 
     def _strike(self, sample: float, hit: Hit) -> list[Event]:
         struck: list[Event] = []
-        if hit.note in self._ends:
-            struck.append(NoteOff(min(self._ends[hit.note], sample), hit.note, 0, DRUM_CHANNEL))
-        self._ends[hit.note] = sample + NOTE_SECONDS * self._rate
-        self._kit.strike(round(sample) - self._sound_early, hit.note, hit.velocity)
-        return [*struck, NoteOn(sample, hit.note, hit.velocity, DRUM_CHANNEL)]
+        note = self._sent.get(hit.note, hit.note)
+        if note in self._ends:
+            struck.append(NoteOff(min(self._ends[note], sample), note, 0, DRUM_CHANNEL))
+        self._ends[note] = sample + NOTE_SECONDS * self._rate
+        self._kit.strike(max(round(sample) - self._sound_early, self._end - self._spec.hop), hit.note, hit.velocity)
+        return [*struck, NoteOn(sample, note, hit.velocity, DRUM_CHANNEL)]
 
 
 def _apart(course: Course, transport: Transport) -> float:

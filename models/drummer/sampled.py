@@ -1,6 +1,6 @@
 """The drummer's own sound: a sampled kit, struck at exact samples and mixed hop by hop.
 
-A stroke is one recording, or two between which its velocity decides. An open hat is choked by the next one that is closed.
+A stroke is one recording, or two between which its velocity decides. A pair of hats has one sound: the next stroke or tread chokes it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 Sound = NDArray[np.float32]
 
 SOUNDS = Path(__file__).parent / "sounds"
-OPEN_HAT, CHOKING = 46, (42, 44)
+HATS = (42, 44, 46)  # closed, pedal, open: one pair, which chokes itself
 CYMBALS = (49, 51)  # ring on when they are struck again; a skin is damped by the next stroke
 MOST_RINGING = 32
 SOFT, HARD = 40, 100  # velocities at which the soft and the hard recording sound alone
 STEEPNESS = 1.6  # level grows with velocity to this power
 HEADROOM = 0.6  # a kick, a snare and a crash together stay below full scale
+KNEE = 0.85  # of full scale, from which on a peak is bent so that it never reaches it
 FADE_SECONDS = 0.03  # of what is choked
 
 _KIT: dict[int, tuple[tuple[str, ...], float]] = {
@@ -65,7 +66,7 @@ class SampledKit:
         """A drum is struck; a note that the kit does not have is silent. sample: not before the next one that is mixed."""
         if note not in self._recordings:
             return
-        for damped in (OPEN_HAT,) if note in CHOKING else () if note in CYMBALS else (note,):
+        for damped in HATS if note in HATS else () if note in CYMBALS else (note,):
             self._choke(sample, damped)
         sounds, level = self._recordings[note]
         gain = HEADROOM * level * (velocity / 127) ** STEEPNESS
@@ -96,6 +97,9 @@ class SampledKit:
             if first < last:
                 out[first - start : last - start] += each.sound[first - each.start : last - each.start]
         self._ringing = [each for each in self._ringing if each.start + len(each.sound) > start + count]
+        over = np.abs(out) > KNEE
+        bent = 1 - KNEE
+        out[over] = np.sign(out[over]) * (KNEE + bent * np.tanh((np.abs(out[over]) - KNEE) / bent))
         return out
 
     def _choke(self, sample: int, note: int) -> None:

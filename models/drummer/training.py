@@ -1,7 +1,8 @@
 """Trains the drummer's network: passages of songs, misheard as an ear would, each beat planned from what came before.
 
 A run is a number of rounds; a round draws passages, takes in their bass once and goes over them in batches. All of it follows
-from the seed and the round, so that a run can be repeated.
+from the seed and the round, so that a run can be repeated. `train` is the whole way from the data folder; its output folder holds
+the songs as they were read, the checkpoint `drummer.safetensors` (averaged weights, figures in its card) and `curve.jsonl`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +43,7 @@ PART_WEIGHTS = (
 FEEL_WEIGHT = 0.5  # of velocity and timing beside the onsets
 SOURCE_SHARES = {"multitrack": 0.4, "groove": 0.1, "made": 0.4, "band": 0.1}
 CHECKPOINT = "drummer.safetensors"
+ROUNDS, VALIDATED_EVERY = 24, 8  # more of them learn the songs by heart
 
 
 def hear(bass: np.ndarray, bar: int, tempo_bpm: float, known: int, first: int = 0) -> Heard:
@@ -63,6 +66,18 @@ def hear(bass: np.ndarray, bar: int, tempo_bpm: float, known: int, first: int = 
     return Heard(*(torch.from_numpy(np.ascontiguousarray(a)) for a in (before[:-2], whole_place, part, order, tempo)))
 
 
+def train(data: Path, output: Path, *, minutes: float, seed: int = 1, config: DrummerConfig | None = None) -> Path:
+    """Train on the data folder, for ROUNDS or at most so many minutes; return the checkpoint.
+
+    Raises FileNotFoundError where a source is missing or holds nothing.
+    """
+    from models.drummer.recipe import prepare
+
+    passages, validation = prepare(data, output, seed)
+    return learn(passages, validation, output, rounds=ROUNDS, seed=seed, config=config,
+                 validate_every=VALIDATED_EVERY, minutes=minutes)  # fmt: skip
+
+
 def learn(
     passages: Sequence[Passage],
     validation: dict[str, list[Passage]],
@@ -72,8 +87,13 @@ def learn(
     seed: int = 1,
     config: DrummerConfig | None = None,
     validate_every: int = 20,
+    minutes: float = math.inf,
 ) -> Path:
-    """Train on `passages` for so many rounds, watching `validation` (name -> passages); return the checkpoint."""
+    """Train on `passages` for so many rounds, watching `validation` (name -> passages); return the checkpoint.
+
+    minutes: after which it ends with the round it is in.
+    """
+    began = time.monotonic()
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     network = DrummerNetwork(config or DrummerConfig())
@@ -107,7 +127,8 @@ def learn(
                         held.lerp_(value, 1 - keep)
                 step += 1
                 mean += (loss.item() - mean) / min(step, 100)
-        if (number + 1) % validate_every == 0 or number + 1 == rounds:
+        over = number + 1 == rounds or time.monotonic() - began > 60 * minutes
+        if (number + 1) % validate_every == 0 or over:
             figures = {name: validate(averaged, some) for name, some in validation.items()}
             logger.info("round %d, loss %.4f, %s", number + 1, mean, figures)
             with (output / "curve.jsonl").open("a") as file:
@@ -118,6 +139,8 @@ def learn(
                 "rounds": str(number + 1),
             } | styles
             write_tensors(output / CHECKPOINT, averaged.state_dict(), card)
+        if over:
+            break
     return output / CHECKPOINT
 
 

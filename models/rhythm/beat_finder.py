@@ -4,7 +4,8 @@ How well a beat fits is how far the onsets of late, each weighted by its strengt
 quarters: the sum of three harmonics of its period (after the comb filters of Scheirer 1998), times how usual the tempo is. Which
 of several multiples is the beat is decided by that alone. Once locked it follows by small steps: the nearest sixteenths' line by
 least squares. It begins anew only where another beat fits clearly better for some time. Bars are of four beats, or of three where
-that is clear; they begin where the strongest onsets and the changes of pitch are.
+that is clear, unless the metre is told; they begin where the strongest onsets and the changes of pitch are. A beat of three parts,
+as in 6/8, is looked for only where it is told: what divides a beat into three divides three beats into two as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from models.events import Transport
 SLOWEST_BPM, FASTEST_BPM, STEP = 48.0, 224.0, 1.005  # candidates
 USUAL_BPM, SPREAD_OCTAVES = 110.0, 0.6
 HARMONICS, WEIGHTS = np.array([1, 2, 4]), np.array([0.3, 0.5, 0.6])  # beats, halves, quarters
-PHASES = 32
+TERNARY_BPM, TERNARY, TERNARY_WEIGHTS = 75.0, np.array([1, 3]), np.array([0.5, 0.8])  # and of a beat of three parts
+PHASES = 36
 MEMORY_SECONDS, LONGEST_SECONDS = 6.0, 16.0
 MOST_ONSETS = 96
 EVERY_SECONDS = 0.2  # it thinks at most so often
@@ -32,6 +34,7 @@ SAME_TEMPO = 0.03
 STEADY = 3  # times thought in a row that it must be the same tempo
 BETTER, BETTER_TIMES = 1.2, 9  # another beat must fit so much better, and so many times
 TRUST = np.array([1.0, 0.5, 0.8, 0.5])  # in an onset's place, by its sixteenth: swing moves those between
+TERNARY_TRUST = np.array([1.0, 0.8, 0.8])
 PULL, TEMPO_PULL = 0.35, 0.1  # of an error, each time
 BARS = (4, 3)  # beats; the first is taken where nothing speaks for another
 OTHER_BAR = 1.4  # times as clear as the first that another must be
@@ -55,14 +58,19 @@ class Onset:
 class BeatFinder:
     """One stream of onsets on a clock of `rate` samples a second."""
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
+    def __init__(self, rate: int, bars: tuple[int, ...] = BARS, ternary: bool = False) -> None:
+        """Args: bars: beats that a bar may have, the likeliest first. ternary: whether a beat has three parts."""
+        self._rate, self._bars = rate, bars
+        self._harmonics, self._weights = (TERNARY, TERNARY_WEIGHTS) if ternary else (HARMONICS, WEIGHTS)
+        self._trust = TERNARY_TRUST if ternary else TRUST
+        usual = TERNARY_BPM if ternary else USUAL_BPM
+        self._parts = 3 if ternary else 2  # into which even notes divide a beat
         count = int(np.log(FASTEST_BPM / SLOWEST_BPM) / np.log(STEP)) + 1
         tempos = SLOWEST_BPM * STEP ** np.arange(count)
         self._periods = 60 / tempos
-        self._usual = np.exp(-0.5 * (np.log2(tempos / USUAL_BPM) / SPREAD_OCTAVES) ** 2)
-        turn = 2j * np.pi * HARMONICS[:, None] * np.arange(PHASES) / PHASES
-        self._turns = WEIGHTS[:, None] * np.exp(turn)  # (harmonics, phases)
+        self._usual = np.exp(-0.5 * (np.log2(tempos / usual) / SPREAD_OCTAVES) ** 2)
+        turn = 2j * np.pi * self._harmonics[:, None] * np.arange(PHASES) / PHASES
+        self._turns = self._weights[:, None] * np.exp(turn)  # (harmonics, phases)
         self.reset()
 
     def reset(self) -> None:
@@ -76,7 +84,7 @@ class BeatFinder:
         self._period = 0.0  # 0 until locked
         self._beat = 0.0  # seconds of the beat with position `_position`
         self._position = 0
-        self._bar = BARS[0]
+        self._bar = self._bars[0]
         self._first = 0  # a position that begins a bar
         self._other_bars = 0
 
@@ -141,9 +149,8 @@ class BeatFinder:
     def _fits(self, ages: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return how well each period fits at each phase, -1..1: (periods, phases). ages: seconds from now, negative."""
         first = np.exp(-2j * np.pi * ages / self._periods[:, None])  # (periods, onsets)
-        second = first * first
-        sums = np.stack([first @ weights, second @ weights, (second * second) @ weights], 1)  # (periods, harmonics)
-        return (sums @ self._turns).real / (weights.sum() * WEIGHTS.sum())
+        sums = np.stack([first**harmonic @ weights for harmonic in self._harmonics], 1)  # (periods, harmonics)
+        return (sums @ self._turns).real / (weights.sum() * self._weights.sum())
 
     def _lock(self, times: np.ndarray, weights: np.ndarray, fits: np.ndarray, best: int, now: float) -> bool:
         period = float(self._periods[best])
@@ -161,10 +168,11 @@ class BeatFinder:
         was = self._position + (now - self._beat) / self._period if self.locked else 0.0
         self._period = float(self._periods[best])
         phase = int(np.argmax(fits[best]))
-        between = (phase + PHASES // 2) % PHASES
-        if not was and fits[best, between] > AS_GOOD * fits[best, phase]:  # even eighths: most music begins with a beat
+        between = [(phase + part * PHASES // self._parts) % PHASES for part in range(self._parts)]
+        alike = [one for one in between if fits[best, one] > AS_GOOD * fits[best, phase]]
+        if not was and len(alike) > 1:  # even eighths: most music begins with a beat
             first = round((times[0] - now) / self._period * PHASES)
-            phase = min((phase, between), key=lambda one: abs((one - first + PHASES // 2) % PHASES - PHASES // 2))
+            phase = min(alike, key=lambda one: abs((one - first + PHASES // 2) % PHASES - PHASES // 2))
         self._beat = now + phase / PHASES * self._period
         self._position = floor(was) + 1 if was else FIRST_POSITION
         for _ in range(2):
@@ -176,11 +184,12 @@ class BeatFinder:
     def _follow(
         self, times: np.ndarray, weights: np.ndarray, pull: float = PULL, tempo_pull: float = TEMPO_PULL
     ) -> None:
-        """Move towards the line of sixteenths that the onsets lie nearest to."""
-        line = self._period / 4
+        """Move towards the line of sixteenths, or of thirds, that the onsets lie nearest to."""
+        lines = len(self._trust)
+        line = self._period / lines
         places = np.round((times - self._beat) / line)
         errors = times - self._beat - places * line
-        near = weights * np.exp(-((errors / (0.25 * line)) ** 2)) * TRUST[places.astype(int) % 4]
+        near = weights * np.exp(-((errors / (0.25 * line)) ** 2)) * self._trust[places.astype(int) % lines]
         if (near > 0.01).sum() < 3:
             return
         # least squares of error over place: how much is phase now, and how much is tempo
@@ -189,8 +198,8 @@ class BeatFinder:
         slope = float(near @ ((places - mean) * errors) / spread) if spread > 1 else 0.0
         newest = float(places[-1])
         error = float(near @ errors / near.sum()) + slope * (newest - mean)
-        self._period *= 1 + np.clip(tempo_pull * 4 * slope / self._period, -0.02, 0.02)
-        beats = floor(newest / 4)
+        self._period *= 1 + np.clip(tempo_pull * lines * slope / self._period, -0.02, 0.02)
+        beats = floor(newest / lines)
         self._position += beats
         self._beat += beats * self._period + float(np.clip(pull * error, -line, line))
 
@@ -207,10 +216,10 @@ class BeatFinder:
     def _likely_bars(self, times: np.ndarray) -> tuple[int, int]:
         """Return how many beats a bar has, and how many beats after the one at `_beat` one begins."""
         found = []
-        for bar in BARS if times[-1] - times[0] >= FEWEST_BEATS * self._period else BARS[:1]:
+        for bar in self._bars if times[-1] - times[0] >= FEWEST_BEATS * self._period else self._bars[:1]:
             accents = self._accents(times, bar)
             clear = float(accents.max() - accents.mean()) / max(1e-9, float(accents.mean()))
-            found.append((clear if bar == BARS[0] else clear / OTHER_BAR, bar, int(np.argmax(accents))))
+            found.append((clear if bar == self._bars[0] else clear / OTHER_BAR, bar, int(np.argmax(accents))))
         _, bar, first = max(found)
         return bar, first
 

@@ -17,8 +17,10 @@ FIRST = (
     "performer",
     "translator listen",
     "translator play",
+    "drummer",
 )  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
 ABBREVIATIONS = ("mpe",)
+DEFAULTS = {"drummer": {"stream": "live"}}  # plays on the host's beats, so that it needs no latency
 
 
 def describe(models: dict[str, Any]) -> str:
@@ -57,7 +59,8 @@ def _players(name: str, model: dict[str, Any]) -> list[tuple[str, dict[str, Any]
     ways = model["directions"] or {"": model}
     return [
         (f"{name} {direction}".rstrip(), {"model": name, "direction": direction, "parameters": {
-            parameter: row for parameter, row in way["parameters"].items()
+            parameter: row | {"default": DEFAULTS.get(name, {}).get(parameter, row["default"])}
+            for parameter, row in way["parameters"].items()
             if not row["text"] and not (direction and parameter == "direction")}})
         for direction, way in ways.items()
     ]  # fmt: skip

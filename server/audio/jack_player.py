@@ -23,9 +23,9 @@ from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import LARGEST_BLOCK
 from server.audio.jack_audio import AudioOut
 from server.audio.jack_clock import SampleClock
-from server.audio.jack_cycle import Cycle
+from server.audio.jack_cycle import BRIDGE_PERIODS, Cycle
 from server.audio.jack_latency import PortLatencies
-from server.audio.jack_ports import register_ports
+from server.audio.jack_ports import described, register_ports
 from server.audio.jack_statistics import CallbackTimes, Incidents
 from server.audio.jack_transport import TransportOut
 from server.errors import BacklineError
@@ -47,9 +47,12 @@ class JackPlayer:
         self._client, self._bridge = client, bridge
         self._rate, self._period = int(client.samplerate), int(client.blocksize)
         bridge.load(model)
+        row = described(bridge, model, settings.get("direction"))
+        if "ahead_ms" in row.get("parameters", {}):  # who plays in time plays so early that it is there in time
+            settings = {"ahead_ms": 1000 * BRIDGE_PERIODS * self._period / self._rate, **settings}
         self._stream = bridge.open_stream(model, self._rate, settings)
         self._live = self._stream.latency == 0
-        self._ports = register_ports(client, bridge, model, settings.get("direction"))
+        self._ports = register_ports(client, row)
         self._midi = MidiOut(self._rate, self._live, self._write_midi)
         self._audio = AudioOut() if self._ports.audio_out else None
         self._cycle = Cycle(self._stream, self._rate, self._period, self._midi, self._audio)

@@ -1,6 +1,7 @@
 """The ports of one client: what the model hears and plays decides which there are."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any  # Any: objects of JACK-Client, which has no types
 
@@ -33,15 +34,20 @@ class Ports:
         return [port for port in (self.midi_out, self.audio_out) if port is not None]
 
 
-def register_ports(client: Any, bridge: BridgeClient, model: str, direction: object) -> Ports:
-    """Give the client the ports that the server's word about `model` asks for. Raises BridgeError.
+def described(bridge: BridgeClient, model: str, direction: object) -> dict[str, Any]:
+    """Return the server's word about `model`, as `backline models --json`. Raises BridgeError.
 
-    direction: the one that its stream was opened in, where that is not the model's default.
+    direction: the one that its stream is opened in, where that is not the model's default.
     """
-    row = json.loads(str(bridge.request("/backline/models")[0])).get(model, {})
+    row: dict[str, Any] = json.loads(str(bridge.request("/backline/models")[0])).get(model, {})
     if "problem" in row:
         raise BridgeError(str(row["problem"]))
-    row = row.get("directions", {}).get(direction, row)
+    turned: dict[str, Any] = row.get("directions", {}).get(direction, row)
+    return turned
+
+
+def register_ports(client: Any, row: Mapping[str, Any]) -> Ports:
+    """Give the client the ports that what was said about the model asks for."""
     heard, played = set(row.get("in", ())), set(row.get("out", ()))
     midi_in = client.midi_inports.register("midi_in") if heard & NOTE_KINDS else None
     return Ports(

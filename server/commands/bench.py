@@ -26,10 +26,13 @@ ORDER = (
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
     "drummer_full_size",
+    "drummer_mel_table",
     "drummer_ratings",
     "drummer_table",
+    "drummer_voice2song",
     "instrument_groups",
     "listening",
+    "listening_drums",
     "performer_effects",
     "performer_full_size",
     "performer_response",
@@ -56,7 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "name", nargs="?", metavar="NAME", help=f"{', '.join((*ORDER, *ON_REQUEST))} (default: {', '.join(ORDER)})"
     )
     parser.add_argument("words", nargs="*", metavar="-- OPTIONS", help="what that benchmark alone takes")
-    parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument("--provider", help="auto, cpu or cuda (default auto), where a benchmark takes one")
     parser.add_argument(
         "--seconds", type=float, metavar="N", help="of paced calls per case (default: all take 4 minutes)"
     )
@@ -92,8 +95,8 @@ def find_checkout() -> Path:
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
-    words = ["--provider", arguments.provider]
-    for option in ("seconds", "models", "against"):
+    words: list[str] = []
+    for option in ("provider", "seconds", "models", "against"):
         value = getattr(arguments, option)
         if value is not None:
             words += [f"--{option}", str(value.resolve() if isinstance(value, Path) else value)]

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from models.block import Samples
-from models.events import Event, HostEvent, NoteOn, time_order
+from models.events import Event, HostEvent, NoteOn, Transport, time_order
 from models.manifest import Manifest
 from server.audio.file import AUDIO_SUFFIXES, WRITABLE_SUFFIXES, AudioWriter, check_rate, read_audio
-from server.beats_file import Beats, read_beats
+from server.beats_file import Beats, TempoMap, found_beats, read_beats
 from server.commands.options import (
     add_clip_options,
     add_model_options,
@@ -26,9 +26,12 @@ from server.errors import BacklineError
 from server.files import require_folder
 from server.midi.clip import CLIP_RATE, read_clip
 from server.midi.file import MIDI_SUFFIXES, TICKS_PER_BEAT, write_midi
+from server.midi.tempo_map import read_tempo
 from server.model_store import find_model, open_stream
 from server.picture import PICTURE_SUFFIXES, Picture
 from server.run_file import Take, long_silence, run_stream, write_log
+
+NO_BEATS = "none"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +55,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
     parser.add_argument(
         "--beats", type=Path, metavar="FILE",
-        help="the host's transport for the drummer: a beat a line, its time in seconds and its number in the bar",
+        help="the host's transport for the drummer: a beat a line, its time in seconds and its number in the bar; "
+        f"without it a .mid has its own, which '{NO_BEATS}' leaves out, and in audio the beat is found",
     )  # fmt: skip
 
 
@@ -66,9 +70,8 @@ def main(arguments: argparse.Namespace) -> int:
     _check_outputs(manifest, arguments.output)
     beats = _read_beats(manifest, arguments.beats)
     samples, played, rate = _read_input(manifest, arguments)
-    events: tuple[HostEvent, ...] = played
-    if beats is not None:
-        events = tuple(sorted((*beats.transports(rate), *played), key=time_order))
+    told, tempos = _transport(manifest, beats, arguments, rate)
+    events: tuple[HostEvent, ...] = tuple(sorted((*told, *played), key=time_order)) if told else played
     stream = open_stream(model, settings, rate, arguments.provider)
     notes, pictures, sounds = (
         [path for path in arguments.output if _kind(path) == kind] for kind in ("notes", "magnitude", "audio")
@@ -91,8 +94,11 @@ def main(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         for writer in writers:
             writer.finish()
+    if tempos is None and _plans(manifest):
+        found = found_beats(take.found, rate, samples.shape[1])
+        tempos = None if found is None else found.tempo_map(TICKS_PER_BEAT)
+        _say_what_was_found(arguments.input, take, found)
     for path in notes:
-        tempos = None if beats is None else beats.tempo_map(TICKS_PER_BEAT)
         write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings), tempos)
     for path in pictures:
         picture.write(path)
@@ -123,10 +129,40 @@ def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
             raise BacklineError(f"{said_of(manifest)} gives {kinds}, so it cannot write {path}")
 
 
+def _plans(manifest: Manifest) -> bool:
+    """Whether the model plays on beats."""
+    return any(port.kind == "drums" for port in manifest.outputs)
+
+
 def _read_beats(manifest: Manifest, path: Path | None) -> Beats | None:
-    if path is not None and not any(port.kind == "drums" for port in manifest.outputs):
+    if path is not None and not _plans(manifest):
         raise BacklineError(f"{said_of(manifest)} does not follow beats; leave --beats out")
-    return None if path is None else read_beats(path)
+    return None if path is None or str(path) == NO_BEATS else read_beats(path)
+
+
+def _transport(
+    manifest: Manifest, beats: Beats | None, arguments: argparse.Namespace, rate: int
+) -> tuple[tuple[Transport, ...], TempoMap | None]:
+    """Return what a host would tell, and its map for the .mid: from the file of beats, or else of a .mid that is played to."""
+    if beats is not None:
+        return beats.transports(rate), beats.tempo_map(TICKS_PER_BEAT)
+    if _plans(manifest) and _kind(arguments.input) == "notes" and str(arguments.beats) != NO_BEATS:
+        return read_tempo(arguments.input, rate)
+    return (), None
+
+
+def _say_what_was_found(path: Path, take: Take, found: Beats | None) -> None:
+    """Say on standard error which beat was found, or that none was."""
+    if found is None:
+        print(
+            f"no beat was found in {path}: too few clear onsets; --beats FILE says where the beats are", file=sys.stderr
+        )
+        return
+    first, tempos = found.seconds[0], sorted(said.tempo_bpm for said in take.found)
+    print(
+        f"found {tempos[len(tempos) // 2]:.1f} beats a minute, {found.usual_bar} a bar, from {first:.1f} s on",
+        file=sys.stderr,
+    )
 
 
 def _kind(path: Path) -> str:

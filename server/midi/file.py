@@ -37,7 +37,8 @@ def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo
     if tempos is None:
         rows.append((0, mido.MetaMessage("set_tempo", tempo=tempo_us)))
     else:
-        rows.append((0, mido.MetaMessage("time_signature", numerator=tempos.beats_a_bar, denominator=4)))
+        metres = [(tick, {"numerator": over, "denominator": under}) for tick, over, under in tempos.metres]
+        rows += [(tick, mido.MetaMessage("time_signature", **metre)) for tick, metre in metres]
         rows += [(tick, mido.MetaMessage("set_tempo", tempo=micro)) for tick, micro in tempos.tempos()]
     rows += [(tick, _message(event)) for tick, event in _on_ticks(events, rate, tick_of)]
     track, now = mido.MidiTrack(), 0

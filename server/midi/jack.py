@@ -5,6 +5,7 @@
 Two ways to place. A commit stream's event leaves `bridge` samples after it is due, whatever the blocks do: the delay is
 one constant that the port declares. A live stream's first event of a cycle leaves at once, at offset 0, and those that
 came with it keep their distance from it: nothing can be sooner, and a note that is shorter than a block keeps a length.
+One that is told ahead leaves when it is due.
 
 Used in the process callback of server.audio.jack; `write` is the port's write_midi_event.
 """
@@ -90,4 +91,4 @@ class MidiOut:
             return due + bridge
         if self._first_due < 0:
             self._first_due = due
-        return now + max(0, due - self._first_due)
+        return max(now + max(0, due - self._first_due), due)

@@ -87,7 +87,9 @@ def test_bench_runs_one_benchmark_by_name_from_the_folder_one_stands_in(
     (tmp_path / "benchmarks" / "step_time.py").write_text("import sys; print(sys.argv[1:]); sys.exit(3)")
     monkeypatch.chdir(tmp_path)
     assert main(["bench", "step_time", "--seconds", "2"]) == 3
-    assert capfd.readouterr().out.strip() == "['--provider', 'auto', '--seconds', '2.0']"
+    assert capfd.readouterr().out.strip() == "['--seconds', '2.0']"
+    assert main(["bench", "step_time", "--provider", "cpu"]) == 3
+    assert capfd.readouterr().out.strip() == "['--provider', 'cpu']"
 
 
 def test_bench_names_the_benchmarks_where_the_name_is_unknown(capsys: pytest.CaptureFixture[str]):

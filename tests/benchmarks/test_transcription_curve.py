@@ -329,4 +329,4 @@ def test_bench_hands_on_what_stands_after_two_dashes(tmp_path: Path, monkeypatch
     (tmp_path / "benchmarks" / "transcription_curve.py").write_text("import json, sys; print(json.dumps(sys.argv[1:]))")
     monkeypatch.chdir(tmp_path)
     assert main(["bench", "transcription_curve", "--", "--data", "here", "--heads", "20"]) == 0
-    assert json.loads(capfd.readouterr().out) == ["--provider", "auto", "--data", "here", "--heads", "20"]
+    assert json.loads(capfd.readouterr().out) == ["--data", "here", "--heads", "20"]

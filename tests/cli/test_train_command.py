@@ -113,3 +113,35 @@ def test_the_performer_refuses_a_folder_that_holds_nothing_to_learn_from(backlin
         )
         assert said.code == 2
         assert "holds no excerpts" in said.err
+
+
+def test_the_drummer_is_trained_for_its_rounds_or_the_minutes(backline, tmp_path, monkeypatch):
+    from models.drummer import training as drummer
+
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(drummer, "train", lambda data, output, **options: seen.update(options) or output / "x")
+    (tmp_path / "data").mkdir()
+    words = [
+        "train",
+        "drummer",
+        "--data",
+        tmp_path / "data",
+        "--output",
+        tmp_path / "run",
+        "--minutes",
+        "3",
+        "--seed",
+        "2",
+    ]
+    said = backline(*words)
+    assert (said.code, seen) == (0, {"minutes": 3.0, "seed": 2})
+    assert "`backline export drummer" in said.out
+    assert "-o drummer.onnx` makes a model of it" in said.out
+    said = backline(*words, "--from", "some.safetensors")
+    assert "is trained in one process and from the start" in said.sentence
+
+
+def test_the_drummer_refuses_a_folder_without_its_sources(backline, tmp_path):
+    (tmp_path / "data").mkdir()
+    said = backline("train", "drummer", "--data", tmp_path / "data", "--output", tmp_path / "run")
+    assert said.sentence == f"backline: there is no folder {tmp_path / 'data' / 'midi_groove'}\n"

@@ -6,7 +6,7 @@ import pytest
 from models.drummer.hearing import BassLine
 from models.drummer.kit import CRASH, KICK, PARTS, SNARE, TIME
 from models.drummer.passages import plain_beat
-from models.drummer.planner import Planner, Settings, swung
+from models.drummer.planner import Planner, Settings, swung, unswung
 from models.drummer.planning import likeliest_bar, sure_hits
 
 ON_GRID = Settings(humanise=0, fills=0)
@@ -54,6 +54,19 @@ def test_any_bar_is_played(bar):
 def test_density_plays_fewer_and_more():
     few, usual, many = (len(play(Settings(humanise=0, fills=0, density=d))) for d in (0.5, 1.0, 1.6))
     assert few < usual < many
+
+
+def test_a_beat_of_three_parts_has_time_on_all_of_them_and_nothing_between():
+    hits = play(Settings(humanise=0, fills=1, ternary=True), bar=2)
+    assert {round(hit.place % 1 * 3, 4) for hit in hits} == {0, 1, 2}
+    first = {(round(hit.place * 3, 4), hit.note) for hit in hits if hit.place < 2}
+    assert first == {(third, 42) for third in range(6)} | {(0, 36), (3, 38)}
+
+
+@pytest.mark.parametrize("swing", [50.0, 60.0, 75.0])
+def test_what_is_swung_can_be_heard_as_even(swing):
+    for place in np.linspace(0, 0.99, 12):
+        assert unswung(swung(place, swing), swing) == pytest.approx(place)
 
 
 def test_swing_moves_the_middle_of_the_beat_alone():

@@ -9,6 +9,7 @@ import pytest
 
 from models.block import Samples
 from models.events import NoteOff, NoteOn, Transport
+from models.manifest import ManifestError
 from models.model_file import read_manifest
 from models.registry import bundled_files, open_processor
 from server.live_stream import LiveStream
@@ -211,3 +212,68 @@ def test_without_a_host_and_without_a_beat_it_is_silent(feed, noise):
 def test_a_host_that_stands_still_keeps_it_silent(feed):
     still = replace(rolling(0, 120.0), playing=False)
     assert not feed(open_drummer(), eighths(120, 6.0), 4096, [still]).emissions
+
+
+def test_another_map_is_sent_and_what_is_none_changes_nothing(feed):
+    stream = open_drummer(intro="beat", drum_notes="kick=35, snare=40, hat=22")
+    heard = feed(stream, eighths(120, 2.0), 512, [rolling(0, 120.0)], finish=False)
+    assert {35, 40, 22} <= {e.event.pitch for e in starts(heard)} <= {35, 40, 22, 49, 50, 51}
+    assert np.abs(heard.audio).max() > 0.05, "the kit plays on"
+    offs = [e.event.pitch for e in heard.emissions if isinstance(e.event, NoteOff)]
+    assert {35, 40, 22} <= set(offs)
+    with pytest.raises(ManifestError, match="drum_notes has 'gong=1'"):
+        stream.set("drum_notes", "gong=1")
+    later = feed(stream, eighths(120, 1.0), 512, [rolling(0, 120.0)], finish=False)
+    assert 36 not in {e.event.pitch for e in starts(later)}
+
+
+@pytest.mark.parametrize(("rate", "ahead_ms"), [(48_000, 10.0), (44_100, 90.0)])
+def test_what_is_handed_on_ahead_is_due_at_its_place_and_sounds_as_much_earlier(feed, rate, ahead_ms):
+    ahead = round(ahead_ms / 1000 * rate)
+    stream = open_drummer(rate, stream="live", intro="count", ahead_ms=ahead_ms)
+    block, length = 64, 3 * rate
+    heard = feed(stream, np.zeros((1, length), np.float32), block, [rolling(4321, 60.0)], finish=False)
+    second = next(i for i, e in enumerate(heard.emissions) if isinstance(e.event, NoteOn) and e.place > rate)
+    due = heard.emissions[second].due
+    assert abs(due - 4321 - rate) <= 1
+    assert 0 <= heard.block_ends[second] - (due - ahead) <= block
+    rest = np.abs(heard.audio[0, due - ahead - 2000 : due])
+    assert 0 <= np.flatnonzero(rest > 1e-5)[0] - 2000 <= 0.0015 * rate, "but for what a resampler takes"
+    assert stream.scheduler.late == 0
+
+
+def test_a_stop_ends_what_was_handed_on_ahead(feed):
+    stream, stop = (
+        open_drummer(stream="live", intro="hats", ahead_ms=60.0),
+        71_000,
+    )  # the next hit is 1,000 samples ahead
+    told = [rolling(0, 120.0), replace(rolling(stop, 120.0), playing=False)]
+    heard = feed(stream, np.zeros((1, 3 * RATE), np.float32), 512, told, finish=False)
+    ons = [e for e in heard.emissions if isinstance(e.event, NoteOn)]
+    offs = [e for e in heard.emissions if isinstance(e.event, NoteOff)]
+    assert ons[-1].due == 72_000
+    assert len(ons) == len(offs)
+    assert offs[-1].due >= ons[-1].due
+
+
+@pytest.mark.parametrize("metre", ["3/4", "5/4", "2/4"])
+def test_a_metre_that_is_told_is_counted_where_no_host_does(feed, metre):
+    beats = np.arange(0.0, 40.0)
+    stream = open_drummer(metre=metre)
+    heard = feed(stream, bass_at(0.3 + beats * 0.5, 20.0), 512, finish=False)
+    assert starts(heard)
+    assert stream.host_rate == RATE
+    found = stream.process(20 * RATE, np.concatenate([bass_at(np.arange(0.3, 2, 0.5), 2.0)], 1)).found
+    assert {said.beats_a_bar for said in found} == {float(metre[0])}
+
+
+def test_six_eighths_of_a_host_are_two_beats_of_three(feed):
+    told = rolling(0, 105.0, beats_a_bar=3.0)  # 70 dotted quarters a minute
+    eighth = 60 / 210
+    audio = bass_at(np.concatenate([[bar, bar + 2, bar + 3, bar + 5] for bar in range(0, 60, 6)]) * eighth, 17.0)
+    heard = feed(open_drummer(metre="6/8"), audio, 512, [told], finish=False)
+    places = {note: np.array([e.place / RATE / eighth for e in starts(heard, note)]) for note in (KICK, SNARE, HAT)}
+    assert all(np.abs(some - np.round(some)).max() < 0.001 for some in places.values())
+    assert set(np.round(places[HAT]) % 6) == set(range(6))
+    assert (np.round(places[SNARE]) % 6 == 3).mean() > 0.5
+    assert (np.round(places[KICK]) % 6 == 0).mean() > 0.3

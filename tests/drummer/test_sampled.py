@@ -51,6 +51,25 @@ def test_a_closed_hat_chokes_an_open_one_and_a_stop_everything():
         assert np.abs(heard[9600 + 1500 :]).max() < 1e-3
 
 
+@pytest.mark.parametrize("first", [42, 44, 46])
+@pytest.mark.parametrize("second", [42, 44, 46])
+def test_a_pair_of_hats_has_one_sound(first, second):
+    both, alone = SampledKit(RATE), SampledKit(RATE)
+    both.strike(0, first, 127)
+    for kit in (both, alone):
+        kit.strike(960, second, 60)
+    assert np.allclose(play(both, 0, 1.0)[960 + 1500 :], play(alone, 0, 1.0)[960 + 1500 :], atol=1e-6)
+
+
+def test_everything_at_once_and_as_hard_as_can_be_does_not_clip():
+    kit = SampledKit(RATE)
+    for sample in range(0, RATE, 3000):
+        for note in (36, 38, 46, 49, 51, 45, 50):
+            kit.strike(sample, note, 127)
+    heard = play(kit, 0, 2.0)
+    assert 0.85 < np.abs(heard).max() < 1.0
+
+
 def test_a_drum_it_does_not_have_is_silent():
     kit = SampledKit(RATE)
     kit.strike(0, 81, 127)

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from models.block import silence
+from models.events import NoteOn, Transport
 from plugin_bridge.client import BridgeClient, BridgeStream
 from plugin_bridge.protocol import AudioMessage, MidiMessage
+from server.model_store import find_model
+from server.model_store import open_stream as open_file_stream
+from server.run_file import run_stream
 
 RATE, BLOCK = 48_000, 480
 BEAT = 24_000  # samples at 120 bpm
@@ -83,3 +87,15 @@ def test_a_loop_ends_what_sounds_and_begins_again_on_its_line(open_stream: Calla
     again = [m.due - jump for m in second if m.due >= jump]
     assert again[0] < 400
     assert again[1:4] == [BEAT // 2, BEAT, BEAT * 3 // 2]
+
+
+def test_swing_is_the_same_live_as_in_a_file(open_stream: Callable[..., BridgeStream]) -> None:
+    settings = {"swing": 66.7, "humanise": 0, "fills": 0, "intro": "beat", "seed": 3}
+    live = open_stream("drummer", RATE, {**settings, "stream": "live", "pace": "free"})
+    live.send_transport(0, True, 0, 120.0)
+    heard = [(m.due, m.data1, m.data2) for m in strokes(play(live, 0, 4 * RATE)) if m.due > BEAT // 4]
+    file = open_file_stream(find_model("drummer"), settings, RATE)
+    take = run_stream(file, silence(1, 4 * RATE), (Transport(0, True, 0, 120.0),), BLOCK)
+    played = [(e.sample, e.pitch, e.velocity) for e in take.events() if isinstance(e, NoteOn) and e.sample > BEAT // 4]
+    assert heard == played
+    assert {due % BEAT for due, _, _ in heard} == {0, round(BEAT * 0.667)}

@@ -228,6 +228,28 @@ def test_the_take_lies_on_its_true_onsets_as_near_as_the_file_does(session):
     assert np.median(in_ardour) <= np.median(in_file) + 0.001 * RATE
 
 
+def test_drums_to_a_bass_track_are_recorded_on_the_grid_without_latency(session):
+    length, eighth = 8 * RATE, RATE // 4  # Ardour plays at 120 bpm
+    time = np.arange(eighth) / RATE
+    sound = np.tile(0.3 * np.exp(-12 * time) * np.sin(2 * np.pi * 110 * time), length // eighth).astype(np.float32)
+    project = session("urn:backline:drummer", sound)
+    wanted = {"Humanise": 0.0, "Fills": 0.0, "Intro": 3.0}
+    with project.open() as ardour:
+        parameters = ardour.parameters(1)
+        for name, value in wanted.items():
+            ardour.send("/strip/plugin/parameter", 1, 1, parameters[name][0], value)
+        now = ardour.parameters(1)
+        assert {name: now[name][1] for name in wanted} == pytest.approx(wanted)
+        latency = record(ardour, length)
+    assert latency == 0
+    take = project.take()
+    assert {36, 38, 42} <= {pitch for pitch, _ in take}
+    later = [place for _, place in take if place > RATE // 4]  # of the start it hears as it begins
+    assert len(later) > 40
+    sixteenths = np.array(later) / (eighth / 2)
+    assert np.abs(sixteenths - np.round(sixteenths)).max() * eighth / 2 <= GRID
+
+
 def onsets(events: Iterable[Event]) -> Notes:
     """Return the notes that begin."""
     return [(event.pitch, float(event.sample)) for event in events if isinstance(event, NoteOn)]

@@ -16,6 +16,7 @@ BUNDLES = {
     "Backline": "effect",
     "BacklineInstrument": "instrument",
     "BacklineTranscriber": "transcriber",
+    "BacklineDrummer": "drummer",
     "BacklinePerformer": "performer",
     "BacklineTranslator": "translator",
     "BacklineTranslatorListener": "translator_listener",
@@ -23,6 +24,18 @@ BUNDLES = {
 INSTRUMENTS = ("instrument", "performer", "translator")  # which go on a MIDI track
 OWN_PARAMETERS = {
     "transcriber": {"instrument", "look_ahead_ms", "sensitivity", "tuning_hz"},
+    "drummer": {
+        "style",
+        "density",
+        "swing",
+        "humanise",
+        "fills",
+        "intensity",
+        "intro",
+        "metre",
+        "drum_map",
+        "ahead_ms",
+    },
     "performer": {"instrument", "look_ahead_ms", "dynamics", "brightness", "vibrato", "room"},
     "translator": {"instrument", "morph", "morph_instrument", "map_x", "map_y", "space_3", "dynamics"},
     "translator_listener": {"level", "sensitivity", "lowest", "highest", "transpose"},

@@ -92,3 +92,16 @@ def test_it_goes_on_through_silence_and_says_nothing_before_it_knows():
     assert abs((said[-1][1].position - (30 - 0.4) * 2 + 0.5) % 1 - 0.5) < 0.2
     positions = np.array([told.position for _, told in said])
     assert (np.diff(positions) > -0.1).all()
+
+
+@pytest.mark.parametrize("tempo", [62.0, 70.0, 96.0])
+def test_beats_of_three_parts_are_found_where_they_are_told(tempo):
+    pattern = np.array([0, 2 / 3, 1, 4 / 3, 5 / 3])
+    times = 0.4 + np.concatenate([2 * bar + pattern for bar in range(12)]) * 60 / tempo
+    strengths = np.tile([1.0, 0.4, 0.7, 0.4, 0.4], 12)
+    said = play(BeatFinder(RATE, (2,), ternary=True), times, 24 * 60 / tempo, strengths)
+    assert said[0][0] < 0.4 + 16 * 60 / tempo
+    now, told = said[-1]
+    assert told.tempo_bpm == pytest.approx(tempo, rel=0.01)
+    assert told.beats_a_bar == 2
+    assert abs((told.beat - (now - 0.4) * tempo / 60 + 1) % 2 - 1) < 0.1

@@ -105,12 +105,43 @@ constexpr PlayerParameter translator_play_parameters[] = {
     {"gain_db", "Gain", "dB", "level", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
 };
 
+constexpr const char* drummer_stream[] = {"commit", "live"};
+constexpr const char* drummer_style[] = {"auto", "afrobeat", "afrocuban", "blues", "dance", "funk", "hiphop", "jazz", "latin", "neworleans", "pop", "reggae", "rock", "soul"};
+constexpr const char* drummer_intro[] = {"hats", "count", "nothing", "beat"};
+constexpr const char* drummer_stop_in_silence[] = {"off", "on"};
+constexpr const char* drummer_metre[] = {"auto", "2/4", "3/4", "4/4", "5/4", "6/8", "12/8"};
+constexpr const char* drummer_drum_map[] = {"general_midi", "roland", "hydrogen"};
+constexpr const char* drummer_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
+constexpr const char* drummer_mpe[] = {"off", "on"};
+constexpr PlayerParameter drummer_parameters[] = {
+    {"stream", "Stream", "", "commit: exact places at a constant latency, which a host takes back; live: on the beat, ahead of it", 1.0f, 0.0f, 1.0f, drummer_stream, 2, true},
+    {"style", "Style", "", "auto: as the bass asks for", 0.0f, 0.0f, 13.0f, drummer_style, 14, false},
+    {"density", "Density", "", "times as many hits as it would play", 1.0f, 0.1f, 3.0f, nullptr, 0, false},
+    {"humanise", "Humanise", "", "0 plays exactly on the grid, 1 as the drummers it learned from", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
+    {"fills", "Fills", "", "how many of the phrases of four bars end with a fill", 0.25f, 0.0f, 1.0f, nullptr, 0, false},
+    {"intensity", "Intensity", "", "how hard it plays; from 0.8 time is kept on the ride", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
+    {"kick_with_bass", "Kick with bass", "", "0 as learned, 1 a kick wherever the bass is expected", 0.0f, 0.0f, 1.0f, nullptr, 0, false},
+    {"intro", "Intro", "", "what is played until a bar of the bass was heard; beat: a plain one", 0.0f, 0.0f, 3.0f, drummer_intro, 4, false},
+    {"stop_in_silence", "Stop in silence", "", "on: rests after a bar without bass", 0.0f, 0.0f, 1.0f, drummer_stop_in_silence, 2, false},
+    {"metre", "Metre", "", "of a song whose bars no host counts; in 6/8 and 12/8 beats have three parts, with a host too", 0.0f, 0.0f, 6.0f, drummer_metre, 7, true},
+    {"drum_map", "Drum map", "", "notes that are sent", 0.0f, 0.0f, 2.0f, drummer_drum_map, 3, false},
+    {"ahead_ms", "Ahead", "ms", "live: how long before its place a hit leaves and sounds, to make up for what comes after", 0.0f, 0.0f, 400.0f, nullptr, 0, true},
+    {"seed", "Seed", "", "of what is left to chance; equal seeds give equal drums", 1.0f, 0.0f, 9999.0f, nullptr, 0, false},
+    {"gain_db", "Gain", "dB", "level of the kit's sound", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
+    {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, drummer_quantise, 8, true},
+    {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
+    {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
+    {"tempo_bpm", "Tempo", "bpm", "the tempo, where the host's transport tells none", 120.0f, 20.0f, 300.0f, nullptr, 0, false},
+    {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, drummer_mpe, 2, true},
+};
+
 constexpr Player players[] = {
     {"transcriber", "transcriber", "", transcriber_parameters, 17},
     {"probe", "probe", "", probe_parameters, 6},
     {"performer", "performer", "", performer_parameters, 11},
     {"translator listen", "translator", "listen", translator_listen_parameters, 15},
     {"translator play", "translator", "play", translator_play_parameters, 12},
+    {"drummer", "drummer", "", drummer_parameters, 19},
 };
 
 }  // namespace backline

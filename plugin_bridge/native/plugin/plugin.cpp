@@ -161,6 +161,7 @@ protected:
     {
         const double rate = getSampleRate();
         rate_.store(static_cast<std::uint32_t>(std::lround(rate)));
+        frames_.store(getBufferSize());
         std::int64_t latency = remembered_latency();
         if (!isDummyInstance() && !isSelfTestInstance() && link_.open(OPEN_SECONDS, is_lv2_or_jack_, latency))
             remember(latency);
@@ -307,16 +308,18 @@ private:
         for (std::size_t k = 0; k < player.parameter_count && k < OWN; ++k) {
             const PlayerParameter& parameter = player.parameters[k];
 #ifdef VARIANT_PLAYER
-            const float value = values_[k].load();
+            float value = values_[k].load();
 #else
             if (k >= SLOTS)
                 break;
-            const float value = parameter.at(values_[k + 1].load());
+            float value = parameter.at(values_[k + 1].load());
 #endif
+            if (std::string_view(parameter.name) == "ahead_ms" && value == parameter.initial)  // what the bridge takes
+                value = std::min(parameter.highest, 1000.0f * BRIDGE_BLOCKS * frames_.load() / static_cast<float>(found.rate));
             const std::string word = parameter.word(value);
             if (!parameter.fixed)
                 found.moving[parameter.name] = word;
-            else if (word != parameter.word(parameter.initial))
+            else
                 append(found.fixed, "\"" + std::string(parameter.name) + "\": \"" + word + "\"");
         }
         append(found.fixed, further);
@@ -398,7 +401,7 @@ private:
     const bool is_lv2_or_jack_;
     const std::string default_model_, settings_from_environment_;
     std::atomic<float> values_[COUNT];
-    std::atomic<std::uint32_t> rate_{48000};
+    std::atomic<std::uint32_t> rate_{48000}, frames_{0};
     std::atomic<bool> offline_{false};
     mutable std::mutex mutex_;  // of the three texts; the audio thread never takes it
     std::string model_, settings_, latency_;
