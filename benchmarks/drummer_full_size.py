@@ -18,6 +18,7 @@ from benchmarks.command import Options, run
 from benchmarks.record import Row
 
 NAME, SECONDS = "drummer_full_size", 1.0
+KINDS = ("cyclegan", "pix2pix")  # what the paper has; the live variant is ours
 
 
 def measure(options: Options) -> list[Row]:
@@ -32,8 +33,8 @@ def measure(options: Options) -> list[Row]:
     random = torch.Generator().manual_seed(1)
     source, target = torch.rand(2, 1, 1, PUBLISHED.bands, PUBLISHED.frames, generator=random) * 2 - 1
     rows: list[Row] = []
-    for kind, made in OBJECTIVES.items():
-        objective = made(PUBLISHED, Corrections.all(), seed=1)
+    for kind in KINDS:
+        objective = OBJECTIVES[kind](PUBLISHED, Corrections.all(), seed=1)
         began, work = time.perf_counter(), time.process_time()
         losses = objective.step(source, target)
         spent = {"seconds": time.perf_counter() - began, "core_seconds": time.process_time() - work}

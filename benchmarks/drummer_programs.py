@@ -43,11 +43,12 @@ class TorchStep:
     def __call__(self, inputs: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         import torch
 
+        whole, whole_place, part, order, tempo = (
+            torch.from_numpy(inputs[name]) for name in ("whole", "whole_place", "part", "order", "tempo")
+        )
+        before = {name: torch.from_numpy(np.asarray(values)) for name, values in state.items()}
         with torch.no_grad():
-            outputs, new = self._network.step(
-                *(torch.from_numpy(inputs[name]) for name in ("whole", "whole_place", "part", "order", "tempo")),
-                {name: torch.from_numpy(np.asarray(values)) for name, values in state.items()},
-            )
+            outputs, new = self._network.step(whole, whole_place, part, order, tempo, before)
         return {name: values.numpy() for name, values in outputs.items()}, {n: v.numpy() for n, v in new.items()}
 
 

@@ -138,15 +138,16 @@ def score(true: Hits, played: Hits, beats: Beats) -> Scores:
         density_ratio=len(played.times) / max(1, len(true.times)),
         grid_share=float(near.mean()),
         grid_expected=float(min(1.0, 2 * GRID_SECONDS / np.diff(grid).mean())),
-        onset_f1=_f1(true, played, None),
-        kick_f1=_f1(true, played, KICK),
-        snare_f1=_f1(true, played, SNARE),
-        time_f1=_f1(true, played, TIME),
+        onset_f1=part_f1(true, played, None),
+        kick_f1=part_f1(true, played, KICK),
+        snare_f1=part_f1(true, played, SNARE),
+        time_f1=part_f1(true, played, TIME),
         groove_cosine=groove_cosine(bars_of(beats, true), bars_of(beats, played)),
     )
 
 
-def _f1(true: Hits, played: Hits, part: int | None) -> float:
+def part_f1(true: Hits, played: Hits, part: int | None) -> float:
+    """Return F1 of the onsets of one part, or of all where it is None; 1 where there are none on both sides."""
     from mir_eval.transcription import match_notes
     from mir_eval.util import midi_to_hz
 

@@ -31,7 +31,7 @@ class Separator:
             from demucs.pretrained import get_model  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError as error:
             raise ImportError(
-                f"stems are separated by Demucs, which is not installed (package demucs): {error}"
+                f"stems are separated by Demucs, which is not installed (extra `separate`): {error}"
             ) from error
         if not weights.is_dir():
             raise FileNotFoundError(

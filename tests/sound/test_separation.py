@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,7 +18,27 @@ needs_demucs = pytest.mark.skipif(importlib.util.find_spec("demucs") is None, re
 
 def test_without_demucs_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "demucs", None)
-    with pytest.raises(ImportError, match=r"stems are separated by Demucs, which is not installed \(package demucs\)"):
+    with pytest.raises(
+        ImportError, match=r"stems are separated by Demucs, which is not installed \(extra `separate`\)"
+    ):
+        Separator(tmp_path)
+
+
+def test_without_a_folder_of_weights_or_a_model_in_it_a_sentence_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Wherever this runs: a module in Demucs's place that finds no model, as Demucs says it."""
+
+    def get_model(name: str, repo: Path) -> None:
+        raise RuntimeError(f"Could not find pre-trained model with signature {name} in {repo}.")
+
+    pretrained = ModuleType("demucs.pretrained")
+    pretrained.get_model = get_model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "demucs", ModuleType("demucs"))
+    monkeypatch.setitem(sys.modules, "demucs.pretrained", pretrained)
+    with pytest.raises(FileNotFoundError, match="none is no folder: Demucs's weights are looked for there and never"):
+        Separator(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="holds no weights of the Demucs model 'htdemucs': Could not find"):
         Separator(tmp_path)
 
 

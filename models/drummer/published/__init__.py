@@ -7,8 +7,9 @@ corrections   what the paper leaves open or gets wrong, each a switch
 config        sizes: the published 28.26 M parameters, and a small one
 mel           samples -> pictures of their mel spectrograms, and back to power
 data          songs with stems -> pictures, overlapping crops
-network       residual generator, 70 x 70 PatchGAN, and the U-Net of the paired baseline
-objectives    what is learnt from a batch: CycleGAN, Pix2Pix, the pool of pictures
+rendered      what is free -> songs with stems, for both stages
+network       residual generator, 70 x 70 PatchGAN, the U-Net of the paired baseline, and a live variant
+objectives    what is learnt from a batch: CycleGAN, Pix2Pix live or not, the pool of pictures
 training      crops -> a checkpoint, in two stages
 inversion     a picture -> linear power -> samples
 synthesis     samples -> picture in overlapping windows -> drawn anew -> samples

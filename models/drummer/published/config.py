@@ -16,7 +16,8 @@ class PublishedConfig:
     bands, frames: of a crop, which is a square picture in the paper. overlap: frames that neighbouring crops share.
     floor_db, top_db: what black and white stand for. eight_bit: pictures have 256 levels.
     width, blocks: of the generator, channels of its first level and residual blocks. patch_width: channels of the
-    discriminator's first level. unet_width: channels of the first level of Pix2Pix's generator.
+    discriminator's first level. unet_width: channels of the first level of Pix2Pix's generator. ahead: frames that the live variant
+    draws before it has heard them.
     """
 
     sample_rate: int = 22050  # Hz
@@ -32,6 +33,7 @@ class PublishedConfig:
     blocks: int = 9
     patch_width: int = 64
     unet_width: int = 64
+    ahead: int = 12
 
     @property
     def bins(self) -> int:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,12 +25,23 @@ from torch.nn import functional
 from models.drummer.published.config import SIZES, TASKS, PublishedConfig
 from models.drummer.published.corrections import Corrections
 from models.drummer.published.mel import from_codes, picture, to_codes
-from models.sound.datasets.song import Song
 
 ENLARGED = 286 / 256  # by the network's image loader
 QUIET_DB = 40.0  # below a stem's loudest: less is silence
 SOUNDING = 0.25  # share of a crop's frames that must not be silent
 SOURCE, TARGET = 0, 1
+
+
+class Stems(Protocol):
+    """A song that is asked for its stems, as `models.sound.datasets.song.Song` is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
+
+    def audio(self, stem: str, sample_rate: int) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,7 @@ def piece_of(
     return Piece(name, split, to_codes(grey) if config.eight_bit else grey.astype(np.float16))
 
 
-def write_pieces(songs: Iterable[Song], task: str, folder: Path, config: PublishedConfig) -> int:
+def write_pieces(songs: Iterable[Stems], task: str, folder: Path, config: PublishedConfig) -> int:
     """Write the songs of every split as pictures into FOLDER/SPLIT; return how many. What is there is kept.
 
     Raises:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from models.drummer.published.network import Generator, UNet
+from models.drummer.published.network import Drawing
 
 OPSET = 20
 
 
-def export(network: Generator | UNet, path: Path) -> None:
+def export(network: Drawing, path: Path) -> None:
     """Write the graph: source (1, 1, bands, frames) -> target, the same shape, both -1 to 1."""
     given = torch.zeros(1, 1, network.config.bands, network.config.frames)
     with warnings.catch_warnings():

@@ -1,4 +1,5 @@
-"""Pictures of one instrument -> pictures of another: CycleGAN's residual generator and the 70 x 70 PatchGAN, and Pix2Pix's U-Net.
+"""Pictures of one instrument -> pictures of another: CycleGAN's residual generator and the 70 x 70 PatchGAN, Pix2Pix's U-Net, and
+a live variant of the former.
 
 All take and give (batch, 1, bands, frames) of -1 to 1. Sizes are the paper's to the parameter (`config.PUBLISHED`): Zhu et al. 2017,
 Isola et al. 2017, with the defaults of the repository that the paper names. The generator sees 84 frames to each side (1.95 s), a
@@ -10,9 +11,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.drummer.published.config import PublishedConfig
 from models.drummer.published.corrections import Corrections
@@ -22,6 +25,7 @@ ALIGNED = 4  # bands and frames: two levels are halved
 REACH = 84  # frames that the residual generator of nine blocks sees to each side
 DEVIATION = 0.02  # of a weight at the start
 MOST_WIDTH = 8  # of a level, in first levels
+REACHES = 3  # of the live variant's blocks: 1, 2 and 4 frames back, and again
 
 
 class Generator(nn.Module):
@@ -133,7 +137,71 @@ class UNet(nn.Module):
         return self.up[0](x)
 
 
-KINDS: dict[str, type[Generator] | type[UNet]] = {"cyclegan": Generator, "pix2pix": UNet}
+class LiveGenerator(nn.Module):
+    """The residual generator for a live stream: frame t is what comes `config.ahead` frames after t, from frames up to t alone.
+
+    Convolutions look back in time, by leaps in the blocks, and norms are of one frame. The small size hears 4.3 s, the paper's 6.2.
+    """
+
+    def __init__(self, config: PublishedConfig, corrections: Corrections) -> None:
+        super().__init__()
+        self.config, self.corrections = config, corrections
+        width = config.width
+        self.down = nn.Sequential(
+            *_past(1, width, 7), *_past(width, 2 * width, 3, stride=2), *_past(2 * width, 4 * width, 3, stride=2)
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*_past(4 * width, 4 * width, 3, back=2 ** (block % REACHES)),
+                          PastConv(4 * width, 4 * width, 3), FrameNorm(4 * width)) for block in range(config.blocks)
+        )  # fmt: skip
+        self.up = nn.Sequential(
+            nn.Upsample(scale_factor=2), *_past(4 * width, 2 * width, 3),
+            nn.Upsample(scale_factor=2), *_past(2 * width, width, 3), PastConv(width, 1, 7), nn.Tanh(),
+        )  # fmt: skip
+        self.apply(start)
+
+    @property
+    def parameter_count(self) -> int:
+        return parameter_count(self)
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Bands and frames are multiples of 4."""
+        x = self.down(given)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.up(x)
+
+
+class PastConv(nn.Conv2d):
+    """A convolution that is even in bands and sees only the past in frames, every `back`-th of them."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, back: int = 1) -> None:
+        super().__init__(inputs, outputs, size, stride, (size // 2, 0), (1, back))
+        self._past = (size - 1) * back
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(functional.pad(x, (self._past, 0)))
+
+
+class FrameNorm(nn.Module):
+    """What one frame has in all channels and bands comes to mean 0 and deviation 1, then a weight and a bias for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        apart = x - x.mean((1, 2), keepdim=True)
+        return self.weight * apart * torch.rsqrt(apart.square().mean((1, 2), keepdim=True) + 1e-5) + self.bias
+
+
+Drawing: TypeAlias = Generator | UNet | LiveGenerator
+KINDS: dict[str, type[Generator] | type[UNet] | type[LiveGenerator]] = {
+    "cyclegan": Generator,
+    "pix2pix": UNet,
+    "live": LiveGenerator,
+}
 """Who draws, by the name in a checkpoint's card."""
 
 
@@ -141,7 +209,7 @@ def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def save_network(network: Generator | UNet, path: Path, card: dict[str, str]) -> None:
+def save_network(network: Drawing, path: Path, card: dict[str, str]) -> None:
     """Write weights and `card` (texts) as safetensors, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = next(name for name, made in KINDS.items() if isinstance(network, made))
@@ -149,7 +217,7 @@ def save_network(network: Generator | UNet, path: Path, card: dict[str, str]) ->
     write_tensors(path, network.state_dict(), card | sizes | {"kind": kind})
 
 
-def load_network(path: Path) -> tuple[Generator | UNet, dict[str, str]]:
+def load_network(path: Path) -> tuple[Drawing, dict[str, str]]:
     """Return the generator of a checkpoint, ready to be used, and its card."""
     weights, card = read_tensors(path)
     config = PublishedConfig.from_json(json.loads(card["config"]))
@@ -179,6 +247,10 @@ def _enlarged(inputs: int, outputs: int, even: bool) -> list[nn.Module]:
     if even:
         return [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), *_normed(nn.Conv2d(inputs, outputs, 3))]
     return _normed(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, 1))
+
+
+def _past(inputs: int, outputs: int, size: int, stride: int = 1, back: int = 1) -> list[nn.Module]:
+    return [PastConv(inputs, outputs, size, stride, back), FrameNorm(outputs), nn.ReLU()]
 
 
 def _judged(inputs: int, outputs: int, stride: int, paired: bool) -> list[nn.Module]:

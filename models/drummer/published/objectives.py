@@ -1,4 +1,4 @@
-"""What is learnt from a batch: CycleGAN's losses on unpaired crops, and Pix2Pix's on paired ones. One object, one training.
+"""What is learnt from a batch: CycleGAN's losses on unpaired crops, Pix2Pix's on paired ones, live or not. One object, one training.
 
 CycleGAN (Zhu et al. 2017): least squares for truth, L1 for what comes back after both ways and for what is left as it was.
 Pix2Pix (Isola et al. 2017): cross entropy for truth, L1 for likeness. Called by `training`.
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from models.drummer.published.config import PublishedConfig
 from models.drummer.published.corrections import Corrections
-from models.drummer.published.network import Discriminator, Generator, UNet
+from models.drummer.published.network import Discriminator, Generator, LiveGenerator, UNet
 
 RATE, BETAS = 2e-4, (0.5, 0.999)  # of Adam
 STEADY_EPOCHS, FALLING_EPOCHS = 100, 100  # the rate stays, then falls to 0: the recipe of 12 and 20 ends long before
@@ -101,10 +101,11 @@ class PixToPix:
     """One way, from crops that belong together."""
 
     paired = True
+    drawing: type[UNet] | type[LiveGenerator] = UNet
 
     def __init__(self, config: PublishedConfig, corrections: Corrections, seed: int, rate: float = RATE) -> None:
         torch.manual_seed(seed)
-        generators, judges = {"draws": UNet(config, corrections)}, {"judges": Discriminator(config, inputs=2)}
+        generators, judges = {"draws": self.drawing(config, corrections)}, {"judges": Discriminator(config, inputs=2)}
         self.networks = nn.ModuleDict(generators | judges)
         self.optimizers = _adams(generators, judges, rate)
         self.pools: dict[str, Pool] = {}
@@ -124,7 +125,20 @@ class PixToPix:
         return {"truth": truth.item(), "likeness": likeness.item(), "judges": judged.item()}
 
 
-OBJECTIVES: dict[str, type[CycleGan] | type[PixToPix]] = {"cyclegan": CycleGan, "pix2pix": PixToPix}
+class Live(PixToPix):
+    """Pix2Pix's losses for a generator that hears the past only and draws what comes `ahead` frames later."""
+
+    drawing = LiveGenerator
+
+    def __init__(self, config: PublishedConfig, corrections: Corrections, seed: int, rate: float = RATE) -> None:
+        super().__init__(config, corrections, seed, rate)
+        self._ahead = config.ahead
+
+    def step(self, source: Tensor, target: Tensor) -> dict[str, float]:
+        return super().step(source[..., : -self._ahead], target[..., self._ahead :])
+
+
+OBJECTIVES: dict[str, type[CycleGan] | type[PixToPix]] = {"cyclegan": CycleGan, "pix2pix": PixToPix, "live": Live}
 
 
 def share_of_rate(epoch: int) -> float:

@@ -9,7 +9,17 @@ from models.drummer.published.config import PublishedConfig
 from models.drummer.published.data import Piece, piece_of
 
 TINY = PublishedConfig(
-    sample_rate=8000, n_fft=512, hop=128, bands=32, frames=32, overlap=8, width=4, blocks=1, patch_width=4, unet_width=4
+    sample_rate=8000,
+    n_fft=512,
+    hop=128,
+    bands=32,
+    frames=32,
+    overlap=8,
+    width=4,
+    blocks=1,
+    patch_width=4,
+    unet_width=4,
+    ahead=4,
 )
 BEAT_SECONDS = 0.5
 

@@ -14,7 +14,15 @@ import torch
 from models.drummer.published.config import PUBLISHED, SMALL, PublishedConfig
 from models.drummer.published.corrections import Corrections
 from models.drummer.published.export import export
-from models.drummer.published.network import REACH, Discriminator, Generator, UNet, load_network, save_network
+from models.drummer.published.network import (
+    REACH,
+    Discriminator,
+    Generator,
+    LiveGenerator,
+    UNet,
+    load_network,
+    save_network,
+)
 from models.drummer.published.objectives import OBJECTIVES, POOL, CycleGan, PixToPix, Pool, share_of_rate
 
 ALL, NONE = Corrections.all(), Corrections.as_published()
@@ -92,6 +100,29 @@ def test_the_generator_sees_84_frames_to_each_side(corrections):
         seen.append((frame - touched[0].item(), touched[-1].item() - frame))
     assert np.mean(seen) == pytest.approx(REACH, abs=1.5)
     assert np.ptp(seen) <= 6
+
+
+def test_the_live_generator_hears_the_past_alone():
+    network = generator(replace(SMALL, width=4, bands=16), kind=LiveGenerator).double()
+    given = torch.rand(1, 1, 16, 320, dtype=torch.float64) * 2 - 1
+    said = network(given)
+    for frame in (250, 251, 253, 255):
+        changed = given.clone()
+        changed[..., frame] = -1
+        touched = (network(changed) - said)[0, 0].abs().sum(0).nonzero().flatten()
+        assert frame <= touched[0] < frame + 4, "nothing before it, and two levels are halved"
+    early = given.clone()
+    early[..., 40] = -1
+    last = int((network(early) - said)[0, 0].abs().sum(0).nonzero()[-1])
+    assert (last - 40) / SMALL.frame_rate == pytest.approx(4.3, abs=0.15)
+
+
+def test_the_live_objective_asks_for_what_comes_later(tiny):
+    """To hear a target 4 frames late and be asked for what comes 4 frames on is to be asked for 8."""
+    source, target = torch.rand(2, 1, 1, 32, 32) * 2 - 1
+    said = OBJECTIVES["live"](replace(tiny, ahead=8), ALL, seed=1).step(source, target)
+    late = OBJECTIVES["live"](replace(tiny, ahead=4), ALL, seed=1).step(source[..., :-4], target[..., 4:])
+    assert said == pytest.approx(late)
 
 
 def test_a_discriminator_judges_patches_of_70():
@@ -190,7 +221,7 @@ def test_pix2pix_shows_its_judge_what_was_given(tiny):
     assert not CycleGan.paired
 
 
-@pytest.mark.parametrize("kind", [Generator, UNet])
+@pytest.mark.parametrize("kind", [Generator, UNet, LiveGenerator])
 def test_a_checkpoint_comes_back_with_its_sizes_and_corrections(kind, tiny, tmp_path: Path):
     network = generator(tiny, NONE, kind)
     save_network(network, tmp_path / "deep" / "one.safetensors", {"task": "bass2drums"})
@@ -201,7 +232,7 @@ def test_a_checkpoint_comes_back_with_its_sizes_and_corrections(kind, tiny, tmp_
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one.safetensors"]
 
 
-@pytest.mark.parametrize(("kind", "corrections"), [(Generator, ALL), (UNet, NONE)])
+@pytest.mark.parametrize(("kind", "corrections"), [(Generator, ALL), (UNet, NONE), (LiveGenerator, ALL)])
 def test_the_graph_says_what_the_network_says(kind, corrections, tiny, tmp_path: Path):
     network, path = generator(tiny, corrections, kind), tmp_path / "published.onnx"
     export(network, path)

@@ -1,17 +1,19 @@
 """Sound becomes a picture and comes back; a network's picture of a whole song is drawn in windows."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from models.drummer.published.config import PUBLISHED, SMALL
 from models.drummer.published.corrections import Corrections
 from models.drummer.published.inversion import METHODS, linear_power, sound
 from models.drummer.published.mel import bank, from_codes, mel_power, picture, power, to_codes
-from models.drummer.published.network import Generator
-from models.drummer.published.synthesis import draw, render
+from models.drummer.published.network import Generator, LiveGenerator, save_network
+from models.drummer.published.synthesis import draw, draw_bars, main, read_bar_lines, render
 
 RATE = PUBLISHED.sample_rate
 
@@ -115,3 +117,46 @@ def test_a_rendering_is_as_long_as_the_bass_at_any_rate(tiny, bass):
         assert made.shape == (round(len(audio) * 8000 / rate),)
         assert np.isfinite(made).all()
     assert render(network, np.zeros(0, np.float32), 44100).shape == (0,)
+
+
+def test_bars_are_drawn_without_a_seam_and_equal_bars_equally(tiny):
+    """A crop of the tiny size has 32 frames, of which a bar may fill 24: one of 40 is halved."""
+    ramp = np.linspace(-1, 1, 100, dtype=np.float32)[None].repeat(32, 0)
+    np.testing.assert_allclose(draw_bars(Negative(tiny, Corrections.all()), ramp, [10, 30, 70, 200]), -ramp, atol=1e-6)
+    torch.manual_seed(0)
+    network = Generator(tiny, Corrections.all()).eval()
+    bar = np.random.default_rng(0).uniform(-1, 1, (32, 20)).astype(np.float32)
+    drawn = draw_bars(network, np.tile(bar, 6), range(20, 120, 20))
+    np.testing.assert_allclose(drawn[:, 44:56], drawn[:, 64:76], atol=1e-5)
+    assert np.abs(draw(network, np.tile(bar, 6))[:, 44:56] - draw(network, np.tile(bar, 6))[:, 64:76]).max() > 1e-3
+
+
+def test_the_live_variant_is_silent_until_it_has_heard_something(tiny):
+    torch.manual_seed(0)
+    grey = np.random.default_rng(0).uniform(-1, 1, (32, 90)).astype(np.float32)
+    network = LiveGenerator(tiny, Corrections.all())
+    drawn = draw(network, grey)
+    assert drawn.shape == grey.shape
+    assert (drawn[:, : tiny.ahead] == -1).all()
+    with torch.no_grad():
+        said = network(torch.from_numpy(grey[None, None, :, :64]))[0, 0].numpy()
+    np.testing.assert_allclose(drawn[:, tiny.ahead : tiny.ahead + 64], said, atol=1e-5)
+    assert draw(network, grey[:, :5]).shape == (32, 5)
+
+
+def test_the_command_writes_a_song_as_long_as_the_voice(tiny, bass, tmp_path: Path):
+    torch.manual_seed(0)
+    save_network(Generator(tiny, Corrections.all()), tmp_path / "net.safetensors", {"task": "voice2song"})
+    soundfile.write(tmp_path / "voice.wav", bass(3.0, 44100), 44100)
+    (tmp_path / "voice.beats").write_text("".join(f"{0.5 * beat} {beat % 4 + 1}\n" for beat in range(6)))
+    assert read_bar_lines(tmp_path / "voice.beats") == [0.0, 2.0]
+    words = [str(tmp_path / "net.safetensors"), str(tmp_path / "voice.wav"), "-o", str(tmp_path / "song.wav")]
+    for more in ([], ["--beats", str(tmp_path / "voice.beats"), "--with-input"]):
+        main([*words, *more])
+        assert soundfile.info(str(tmp_path / "song.wav")).frames == pytest.approx(3 * 44100, abs=6)
+    (tmp_path / "voice.beats").write_text("0.5 two\n")
+    with pytest.raises(SystemExit, match=r"voice\.beats is no beats file"):
+        main([*words, "--beats", str(tmp_path / "voice.beats")])
+    (tmp_path / "voice.beats").write_text("0.5 2\n")
+    with pytest.raises(SystemExit, match="holds no beat that begins a bar"):
+        main([*words, "--beats", str(tmp_path / "voice.beats")])

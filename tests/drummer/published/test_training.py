@@ -4,6 +4,7 @@ The clock is made, every look at it is a second later.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -191,4 +192,15 @@ def test_pictures_are_written_once_and_mapped(songs, tiny, tmp_path: Path, eight
 
 def test_the_command_says_what_it_cannot_read(tmp_path: Path):
     with pytest.raises(SystemExit, match="is not the top folder of a known data set of songs"):
+        main([str(tmp_path), str(tmp_path / "out")])
+
+
+def test_songs_that_come_mixed_need_demucs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    soundfile.write(tmp_path / "noise.wav", np.zeros(10), 8000)
+    song = Song("fma", "a", "train", {"mixture": (tmp_path / "noise.wav", None)})
+    monkeypatch.setattr("models.sound.datasets.registry.find_songs", lambda folder: [song])
+    monkeypatch.setitem(sys.modules, "demucs", None)
+    with pytest.raises(SystemExit, match=r"by Demucs, which is not installed \(extra `separate`\)"):
+        main([str(tmp_path), str(tmp_path / "out"), "--separate", str(tmp_path)])
+    with pytest.raises(SystemExit, match="song a of fma has no stem bass; there are: mixture"):
         main([str(tmp_path), str(tmp_path / "out")])
