@@ -19,21 +19,21 @@ from models.translator.config import LOWEST_PITCH, PITCHES
 from models.translator.symbols import velocity_of
 
 REMEMBERED = 14  # hops, at the least, in which an onset is looked for
-FIRST = 0.15  # of the loudest onset among them: the first hop that says so much is the onset's
+FIRST = 0.03  # of the loudest onset among them: the first hop that says so much is the onset's
 MOST_SURE = 0.97  # that a hop may be
 AGAIN_SECONDS = 0.07  # between two onsets of a pitch
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """on: evidence from which hops running count for a note, confirm: how much they have to say together, in nats, for it to start; off:
+    """on: evidence from which hops running count for a note, confirm: the sum of their squared log odds from which it starts; off:
     evidence below which it ends, release: hops for which; again: onset that starts it anew;
     attack: samples from the end of the hop that says an onset back to the onset; patient: a note that is sure waits as long as its
     place allows, since how hard it is played shows late."""
 
     on: float = 0.6
     off: float = 0.3
-    confirm: float = 5.0
+    confirm: float = 20.0
     release: int = 4
     again: float = 0.6
     attack: float = 192.0
@@ -55,7 +55,7 @@ class NoteTracker:
         self.lowest, self.highest = float(LOWEST_PITCH), float(LOWEST_PITCH + PITCHES - 1)
         remembered = max(REMEMBERED, earliest // hop)
         self._onsets = deque([np.zeros(PITCHES)] * remembered, remembered)
-        self._said, self._quiet = np.zeros(PITCHES), np.zeros(PITCHES, int)  # nats, and hops, running
+        self._said, self._quiet = np.zeros(PITCHES), np.zeros(PITCHES, int)  # squared log odds, and hops, running
         self._dynamics = np.zeros((PITCHES, 5))
         self._armed = np.ones(PITCHES, bool)
         self._pending: dict[int, float] = {}  # pitch that is sure and waits -> its place
@@ -68,10 +68,10 @@ class NoteTracker:
         onset = outputs["onset"][0].astype(np.float64)
         self._onsets.append(onset)
         factor = 4.0 ** (0.5 - self.sensitivity)
-        said = evidence >= min(0.97, settings.on * factor)
-        sure = np.clip(evidence, 0.5, MOST_SURE)
-        self._said = np.where(said, self._said + np.log(sure / (1 - sure)), 0.0)
-        self._quiet = np.where(evidence < settings.off * factor, self._quiet + 1, 0)
+        evidence = 1 / (1 + factor**2 * (1 / np.clip(evidence, 1e-6, MOST_SURE) - 1))  # odds are so many times smaller
+        said = evidence >= settings.on
+        self._said = np.where(said, self._said + np.log(evidence / (1 - evidence)) ** 2, 0.0)
+        self._quiet = np.where(evidence < settings.off, self._quiet + 1, 0)
         self._dynamics = np.where((said | self._waits())[:, None], self._dynamics + dynamics, 0.0)
         struck = (onset >= settings.again) & self._armed & (end - self._onset > self._again) & self.sounding & said
         self._armed = (self._armed & ~struck) | (onset < 0.5 * settings.again)
