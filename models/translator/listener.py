@@ -19,7 +19,7 @@ from models.layers.recurrence import PitchwiseRecurrence
 from models.translator.config import GROUPS, PITCHES, TranslatorConfig
 from models.translator.features import VariableQ
 from models.translator.loudness import LoudnessReader
-from models.translator.partials import NoteMean, OwnPartials, places_of, steps_of
+from models.translator.partials import NoteMean, OthersPartials, OwnPartials, places_of, steps_of
 from models.translator.space import SymbolDecoder, bounded, side_by_side
 
 TOLD = 3  # numbers beside what is seen
@@ -44,13 +44,14 @@ class Listener(nn.Module):
         self.pitch = nn.Parameter(0.5 * torch.randn(PITCHES, config.pitch_channels))
         self.common = windows * (config.bins // SUMMED_BINS) + TOLD  # numbers beside a slot's own
         self.partials = OwnPartials(config)
+        self.others = OthersPartials(config, self.partials.table)
         self.own = windows * self.partials.places
         self.since = NoteMean(config.phases, self.own)
         seen = 3 * channels + 2 * self.own + config.pitch_channels + self.common
         self.slot_in = nn.Linear(seen, config.slot_channels)
         self.slot_hidden = nn.Linear(config.slot_channels, config.slot_channels)
         self.place = nn.Linear(config.slot_channels, 2 * (config.latent - config.loudness))
-        self.loudness = LoudnessReader(config, self.own, self.common)
+        self.loudness = LoudnessReader(config, self.partials.places, self.common)
         with torch.no_grad():
             self.sure.bias[:] = -4.0  # most pitches are silent
         starts = steps_of(list(config.harmonics), config)
@@ -78,7 +79,7 @@ class Listener(nn.Module):
             mean, count = (part.flatten(0, 1) for part in self.since(*alone))
         own = torch.cat([trunk, now, mean], -1)
         pitch, seen = self._slots(own, spectra, sure[..., 0], asked, count, levelled.repeat_interleave(frames, 0))
-        mean, log_variance = self.read(seen, pitch)
+        mean, log_variance = self.read(seen, self.others(sure[..., 0].sigmoid(), pitch), pitch)
         found = {
             "active": sure[..., 0],
             "onset": sure[..., 1],
@@ -112,7 +113,7 @@ class Listener(nn.Module):
         mean, count, since = self.since.step(now, sure[..., 0], sure[..., 1], state["since"])
         own = torch.cat([trunk, now, mean], -1)
         pitch, seen = self._slots(own, spectra, sure[..., 0], sure[..., 0], count, levelled)
-        place, _ = self.read(seen, pitch)
+        place, _ = self.read(seen, self.others(sure[..., 0].sigmoid(), pitch), pitch)
         outputs = {"active": sure[..., 0].sigmoid(), "onset": sure[..., 1].sigmoid(), "position": place}
         return outputs | self.decoder.probabilities(place), {"audio": heard, "recurrence": memory, "since": since}
 
@@ -135,16 +136,20 @@ class Listener(nn.Module):
             hidden.shape[0], PITCHES, self.harmonic.in_features
         )
 
-    def read(self, seen: Tensor, pitch: Tensor) -> tuple[Tensor, Tensor]:
-        """What is seen of notes (…, features) and their rows (…) -> mean and log variance of their places (…, latent)."""
-        hidden = self._drop(torch.relu(self.slot_in(self._drop(seen))))
-        hidden = torch.relu(hidden + self.slot_hidden(hidden))
-        who = bounded(self.place(hidden))
+    def read(self, seen: Tensor, others: Tensor, pitch: Tensor) -> tuple[Tensor, Tensor]:
+        """What is seen of notes (…, features), what of it is others' (…, places) and their rows (…) -> mean and log variance of their
+        places (…, latent)."""
+        who = self.who(seen)
         instrument = self.decoder.who(who[0])[..., : GROUPS["instrument"]].softmax(-1).detach()
         first = 3 * self.config.channels
         now, mean = seen[..., first : first + 2 * self.own].chunk(2, -1)
-        loud = self.loudness(now, mean, seen[..., -self.common :], pitch, instrument)
+        loud = self.loudness(now, mean, others, seen[..., -self.common :], pitch, instrument)
         return side_by_side(who, bounded(loud))
+
+    def who(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of their places without their loudness."""
+        hidden = self._drop(torch.relu(self.slot_in(self._drop(seen))))
+        return bounded(self.place(torch.relu(hidden + self.slot_hidden(hidden))))
 
     def _drop(self, values: Tensor) -> Tensor:
         return functional.dropout(values, self.config.dropout, self.training)
@@ -153,13 +158,16 @@ class Listener(nn.Module):
         self, own: Tensor, spectra: Tensor, sure: Tensor, asked: Tensor, count: Tensor, levelled: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Rows (n, slots) of the pitches that are asked for most, and what is seen of each (n, slots, features): what is its own, its
-        row, the spectrum as a whole, and what is told: for how long it has sounded, how many notes there seem to be, and whether levels
-        say nothing."""
-        slots = self.config.slots
-        pitch = torch.topk(asked, slots).indices
+        row, and what is `told`."""
+        pitch = torch.topk(asked, self.config.slots).indices
         mine = torch.gather(own, 1, pitch.unsqueeze(-1).expand(-1, -1, own.shape[-1]))
-        age = torch.log1p(torch.gather(count, 1, pitch)).unsqueeze(-1) / 3
+        common = self.told(spectra, torch.gather(count, 1, pitch), sure.sigmoid().sum(1, keepdim=True), levelled)
+        return pitch, torch.cat([mine, self.pitch[pitch], common], -1)
+
+    def told(self, spectra: Tensor, count: Tensor, notes: Tensor, levelled: Tensor) -> Tensor:
+        """(n, slots, common): the spectrum as a whole, for how many frames each slot's note has sounded (n, slots), how many notes there
+        seem to be (n, 1), and whether levels say nothing (n, 1)."""
         whole = spectra.unflatten(2, (-1, SUMMED_BINS)).mean(-1)
-        notes = sure.sigmoid().sum(1, keepdim=True)
-        common = torch.cat([whole.flatten(1), notes, levelled], 1).unsqueeze(1).expand(-1, slots, -1)
-        return pitch, torch.cat([mine, self.pitch[pitch], common[..., :-2], age, common[..., -2:]], -1)
+        age = torch.log1p(count).unsqueeze(-1) / 3
+        alike = [part.unsqueeze(1).expand(-1, count.shape[1], -1) for part in (whole.flatten(1), notes, levelled)]
+        return torch.cat([alike[0], age, *alike[1:]], -1)

@@ -26,13 +26,15 @@ WEIGHTS = {"instrument": 1.0, "pitch_class": 1.0, "octave": 1.0, "dynamics": 1.5
 
 
 def symbol_loss(logits: Tensor, symbols: Tensor) -> dict[str, Tensor]:
-    """Negative log likelihood of symbols (n, groups), -1 being unknown, under logits (n, SYMBOLS): a mean a group."""
-    parts = logits.split(list(GROUPS.values()), -1)
+    """Negative log likelihood of symbols (n, groups), -1 being unknown, under logits (n, SYMBOLS): a mean a group. As many of the first
+    groups as there are symbols."""
+    sizes = list(GROUPS.values())[: symbols.shape[-1]]
+    parts = logits.split(sizes, -1)
     return {
         name: WEIGHTS[name]
         * functional.cross_entropy(part, symbols[:, i], ignore_index=-1, reduction="sum")
         / max(len(symbols), 1)
-        for i, (name, part) in enumerate(zip(GROUPS, parts, strict=True))
+        for i, (name, part) in enumerate(zip(GROUPS, parts, strict=False))
     }
 
 

@@ -11,8 +11,8 @@ LISTEN, PLAY = ("listen",), ("play",)
 LOOK_AHEAD_HOPS = {"commit": 38, "live": 5}
 SOONER_HOPS = 14  # of a commit stream that shall not wait so long; how hard a note is played shows less
 DECODING: dict[str, dict[str, Any]] = {
-    "commit": {"tracker": {"on": 0.5, "off": 0.3, "confirm": 5, "release": 5, "patient": True}},
-    "live": {"tracker": {"on": 0.55, "off": 0.3, "confirm": 2, "release": 4}, "live_delay": 1280},
+    "commit": {"tracker": {"on": 0.5, "off": 0.3, "confirm": 45.0, "release": 5, "patient": True}},
+    "live": {"tracker": {"on": 0.5, "off": 0.3, "confirm": 20.0, "release": 4}, "live_delay": 1280},
 }
 """Kind of stream -> how notes are decided, see `tracker`; live_delay in samples."""
 

@@ -106,8 +106,12 @@ class Excerpt:
 class Excerpts:
     """Draws excerpts from a bank; `others` are stretches of what is no music (n, samples)."""
 
-    def __init__(self, bank: Bank, others: np.ndarray, frames: int, config: TranslatorConfig) -> None:
+    def __init__(
+        self, bank: Bank, others: np.ndarray, frames: int, config: TranslatorConfig,
+        voices: Sequence[float] = VOICES_SHARE, levelled: float = LEVELLED_SHARE,
+    ) -> None:  # fmt: skip
         self.bank, self.others, self.frames, self.config = bank, others, frames, config
+        self.voices, self.levelled = voices, levelled
         self._of: dict[tuple[int, bool], dict[int, np.ndarray]] = {}
         for instrument in range(len(INSTRUMENTS)):
             for real in (False, True):
@@ -121,8 +125,8 @@ class Excerpts:
         mixed = np.zeros(length, np.float32)
         onsets = np.zeros((self.frames, PITCHES), np.float32)
         playing, begins = np.full((self.frames, PITCHES), -1, np.int32), []
-        levelled = rng.random() < LEVELLED_SHARE
-        voices = int(rng.choice(len(VOICES_SHARE), p=VOICES_SHARE))
+        levelled = rng.random() < self.levelled
+        voices = int(rng.choice(len(self.voices), p=self.voices))
         for _ in range(voices):
             gain = 10 ** ((rng.uniform(-8, 8) if levelled else rng.normal(0, UNSURE_DB)) / 20)
             source, place = self._source(rng), rng.exponential(0.12) * rate

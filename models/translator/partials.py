@@ -1,6 +1,7 @@
 """What is seen of each pitch by itself: its own partials and what lies between them, now, and as a mean since the note began.
 
-How hard a note is played shows in its mean far better than in any one frame of it. Called by `listener`.
+How hard a note is played shows in its mean far better than in any one frame of it. What belongs to other pitches is told beside.
+Called by `listener`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from models.translator.config import PITCHES, TranslatorConfig
 
 SOUNDS, BEGINS = -1.0, 0.0  # logits from which a pitch counts as sounding, and as just begun
 LONGEST_FRAMES = 40.0  # that a mean goes back: 0.64 s
+FALL = 0.15  # by which each next partial of another pitch counts for less
 
 
 class OwnPartials(nn.Module):
@@ -27,13 +29,38 @@ class OwnPartials(nn.Module):
         super().__init__()
         multiples = [*range(1, config.own_harmonics + 1), *(n + 0.5 for n in range(1, config.between + 1))]
         self.windows, self.places = len(config.windows), len(multiples)
-        own = places_of(multiples, config).unsqueeze(0) + (config.bins + 1) * torch.arange(self.windows)[:, None, None]
+        self.table = places_of(multiples, config)  # (pitches, places)
+        own = self.table.unsqueeze(0) + (config.bins + 1) * torch.arange(self.windows)[:, None, None]
         self.register_buffer("own", own.transpose(0, 1).reshape(-1), persistent=False)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """See the class."""
         flat = functional.pad(spectra, (0, 1)).flatten(1)
         return torch.index_select(flat, 1, self.own).reshape(-1, PITCHES, self.windows * self.places)
+
+
+class OthersPartials(nn.Module):
+    """How surely (n, pitches) pitches sound, and rows (n, slots) -> (n, slots, places): how much of what is seen at a place of the
+    row's pitch belongs to the others, from 0; a higher partial counts for less."""
+
+    def __init__(self, config: TranslatorConfig, places: Tensor) -> None:
+        super().__init__()
+        bins = places_of([*range(1, config.own_harmonics + 1)], config)
+        weights = 1 / (1 + FALL * torch.arange(config.own_harmonics)).repeat(PITCHES, 1)
+        told = torch.zeros(PITCHES, config.bins + 1)
+        for aside in (-1, 0, 1):
+            near = torch.where(bins < config.bins, (bins + aside).clamp(0, config.bins), config.bins)
+            told.scatter_reduce_(1, near, weights, "amax")
+        told[:, config.bins] = 0  # no bin
+        self.register_buffer("told", told, persistent=False)
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, sounding: Tensor, rows: Tensor) -> Tensor:
+        """See the class."""
+        at = self.places[rows]  # (n, slots, places)
+        all_of = torch.gather((sounding @ self.told).unsqueeze(1).expand(-1, rows.shape[1], -1), 2, at)
+        own = torch.gather(self.told[rows], 2, at) * torch.gather(sounding, 1, rows).unsqueeze(-1)
+        return (all_of - own).clamp(min=0)
 
 
 class NoteMean(nn.Module):

@@ -1,6 +1,6 @@
 """Symbols to notes, forward in time: one small state machine a pitch.
 
-A note starts when its pitch has been said for some hops running, surely enough, and ends when it has not been said for some. A new
+A note starts when its pitch has been said for some hops running, the fewer the surer, and ends when it has not been said for some. A new
 onset of a pitch that sounds starts it again. Its place is the hop in which its onset was first heard.
 """
 
@@ -18,20 +18,22 @@ from models.step import Tensors
 from models.translator.config import LOWEST_PITCH, PITCHES
 from models.translator.symbols import velocity_of
 
-REMEMBERED = 14  # hops in which an onset is looked for
-FIRST = 0.15  # of the loudest onset among them: the first hop that says so much is the onset's
+REMEMBERED = 14  # hops, at the least, in which an onset is looked for
+FIRST = 0.03  # of the loudest onset among them: the first hop that says so much is the onset's
+MOST_SURE = 0.97  # that a hop may be
 AGAIN_SECONDS = 0.07  # between two onsets of a pitch
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """on, off: evidence at which a note starts and ends; confirm, release: hops for which; again: onset that starts it anew;
+    """on: evidence from which hops running count for a note, confirm: the sum of their squared log odds from which it starts; off:
+    evidence below which it ends, release: hops for which; again: onset that starts it anew;
     attack: samples from the end of the hop that says an onset back to the onset; patient: a note that is sure waits as long as its
     place allows, since how hard it is played shows late."""
 
     on: float = 0.6
     off: float = 0.3
-    confirm: int = 2
+    confirm: float = 20.0
     release: int = 4
     again: float = 0.6
     attack: float = 192.0
@@ -51,8 +53,9 @@ class NoteTracker:
         self._again = AGAIN_SECONDS * sample_rate
         self.sensitivity = 0.5
         self.lowest, self.highest = float(LOWEST_PITCH), float(LOWEST_PITCH + PITCHES - 1)
-        self._onsets: deque[np.ndarray] = deque([np.zeros(PITCHES)] * REMEMBERED, REMEMBERED)
-        self._said, self._quiet = np.zeros(PITCHES, int), np.zeros(PITCHES, int)  # hops running
+        remembered = max(REMEMBERED, earliest // hop)
+        self._onsets = deque([np.zeros(PITCHES)] * remembered, remembered)
+        self._said, self._quiet = np.zeros(PITCHES), np.zeros(PITCHES, int)  # squared log odds, and hops, running
         self._dynamics = np.zeros((PITCHES, 5))
         self._armed = np.ones(PITCHES, bool)
         self._pending: dict[int, float] = {}  # pitch that is sure and waits -> its place
@@ -65,9 +68,10 @@ class NoteTracker:
         onset = outputs["onset"][0].astype(np.float64)
         self._onsets.append(onset)
         factor = 4.0 ** (0.5 - self.sensitivity)
-        said = evidence >= min(0.97, settings.on * factor)
-        self._said = np.where(said, self._said + 1, 0)
-        self._quiet = np.where(evidence < settings.off * factor, self._quiet + 1, 0)
+        evidence = 1 / (1 + factor**2 * (1 / np.clip(evidence, 1e-6, MOST_SURE) - 1))  # odds are so many times smaller
+        said = evidence >= settings.on
+        self._said = np.where(said, self._said + np.log(evidence / (1 - evidence)) ** 2, 0.0)
+        self._quiet = np.where(evidence < settings.off, self._quiet + 1, 0)
         self._dynamics = np.where((said | self._waits())[:, None], self._dynamics + dynamics, 0.0)
         struck = (onset >= settings.again) & self._armed & (end - self._onset > self._again) & self.sounding & said
         self._armed = (self._armed & ~struck) | (onset < 0.5 * settings.again)
@@ -115,7 +119,7 @@ class NoteTracker:
         """The onset: where the first hop of the last ones lies that said so."""
         heard = np.array([onset[key] for onset in self._onsets])
         first = int(np.argmax(heard >= max(FIRST * heard.max(), 1e-6)))
-        return end - (REMEMBERED - 1 - first) * self._hop - self._settings.attack
+        return end - (len(heard) - 1 - first) * self._hop - self._settings.attack
 
 
 def gather(outputs: Tensors) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from models.layers.checkpoint import read_run, read_tensors, write_run, write_tensors
 from models.translator.config import GROUPS, LOWEST_PITCH, PITCHES, SYMBOLS, TranslatorConfig
+from models.translator.dynamics import learn_dynamics
 from models.translator.judging import Figures, judge
 from models.translator.losses import (
     CROSS,
@@ -36,7 +37,6 @@ from models.translator.map import draw_map
 from models.translator.material import ANALYSED, Bank, Excerpt, Excerpts, no_music, stored_bank
 from models.translator.network import TranslatorNetwork
 from models.translator.notes import Note, find_notes, on_side
-from models.translator.reading import read_on
 from models.translator.renders import rendered_notes
 from models.translator.space import divergence, drawn, one_hot
 from models.translator.voices import describe
@@ -49,7 +49,7 @@ RATE, WARMUP_STEPS, AVERAGING, GRADIENT_LIMIT = 3e-3, 100, 0.995, 5.0
 SAID, SETTLING_STEPS, SETTLING_RATE = 96, 800, 3e-3  # sets of symbols said in a step, and steps of saying alone
 DIVERGENCE_STEPS = 400.0  # until the divergences count in full
 JUDGED = 96  # mixtures of two and of three
-JOINT_SHARE = 0.45  # of the minutes; the rest is for reading alone, see `reading`
+JOINT_SHARE = 0.6  # of the minutes; the rest is for dynamics alone
 RELEASE_SECONDS, PIANO_RELEASE_SECONDS = 0.05, 0.08  # a key let go in training: the level falls by 8.7 dB in each
 OTHERS, OTHERS_SECONDS = 640, 4.0
 RENDERED = ("violin", "trumpet")  # of which there are no real notes here: these are held out of the fonts too
@@ -153,11 +153,15 @@ def learn(
             _keep(output, network, averaged, optimizer, figures, sums, step, elapsed)
             next_validation = elapsed + 60 * validate_every_minutes
     if elapsed < 60 * minutes:
-        left = 60 * minutes - elapsed
-        read_on(
-            averaged, bank, excerpts, left, seed, lambda rng: _play(averaged, bank, rng)["played"],
-            lambda steps: logger.info("reading and playing: %d steps", steps),
-        )  # fmt: skip
+        learn_dynamics(
+            averaged,
+            bank,
+            others,
+            hops,
+            60 * minutes - elapsed,
+            seed,
+            lambda steps: logger.info("dynamics: %d steps", steps),
+        )
         draw_map(averaged)
         figures = judge(averaged, validation, count=judged, seed=1)
         _keep(output, network, averaged, optimizer, figures, sums, step, 60 * minutes)

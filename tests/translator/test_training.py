@@ -9,12 +9,12 @@ import torch
 
 from models.layers.checkpoint import read_card
 from models.translator.config import GROUPS, LOWEST_PITCH, TranslatorConfig
+from models.translator.dynamics import LEVELLED_SHARE, VOICES_SHARE, hear, learn_dynamics
 from models.translator.judging import judge_mixtures, mixtures
 from models.translator.losses import level_loss, symbol_loss
 from models.translator.material import Excerpts, make_bank, no_music
 from models.translator.network import TranslatorNetwork, load_network
 from models.translator.notes import DYNAMICS, Note
-from models.translator.reading import gather, read_on
 from models.translator.space import one_hot
 from models.translator.training import CHECKPOINT, JOINT_SHARE, RESUME, learn
 
@@ -101,27 +101,39 @@ def test_a_run_learns_stops_and_goes_on(bank, others, tmp_path, monkeypatch):
     assert len((tmp_path / "curve.jsonl").read_text().splitlines()) >= 2
 
 
-def test_reading_is_learnt_alone(bank, others):
+def test_dynamics_are_learnt_alone(bank, others):
     torch.manual_seed(1)
-    network, excerpts = TranslatorNetwork(SMALL), Excerpts(bank, others, 32, SMALL)
+    network, excerpts = TranslatorNetwork(SMALL), Excerpts(bank, others, 32, SMALL, VOICES_SHARE, LEVELLED_SHARE)
     before, steps = {name: value.clone() for name, value in network.state_dict().items()}, []
-    rows = gather(network, bank, excerpts, 4, np.random.default_rng(1))
-    assert rows.taken.any()
-    assert rows.symbols[rows.taken][:, 0].max() < 8
-    pitches = 12 * (rows.symbols[:, 2] + 1) + rows.symbols[:, 1]
-    assert set(pitches[rows.taken].tolist()) <= {p + step for p in (60, 63, 67, 70) for step in range(-3, 4)}
-    read_on(
-        network,
-        bank,
-        excerpts,
-        0.2,
-        1,
-        lambda rng: sum(p.square().sum() for p in network.player.parameters()),
-        steps.append,
-    )
+    heard = hear(network.listener, bank, excerpts, 8, np.random.default_rng(1))
+    pitches = 12 * (heard.symbols[:, 2] + 1) + heard.symbols[:, 1]
+    assert set(pitches.tolist()) <= {p + step for p in (60, 63, 67, 70) for step in range(-3, 4)}
+    assert (heard.pitch + LOWEST_PITCH == pitches).all()
+    assert set(heard.symbols[:, 3].tolist()) <= {DYNAMICS.index("p"), DYNAMICS.index("f")}
+    learn_dynamics(network, bank, others, 32, 1.0, 1, steps.append)
     moved = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
-    assert all(name.startswith(("listener.slot_", "listener.place", "listener.loudness", "player.")) for name in moved)
+    assert all(name.startswith("listener.loudness.") for name in moved)
+
+
+def test_what_dynamics_are_learnt_of_is_what_the_listener_sees(bank, others):
+    """A note alone, and the frames in which both say that it sounds."""
+    torch.manual_seed(1)
+    listener, config = TranslatorNetwork(SMALL).listener.eval(), SMALL
+    excerpts = Excerpts(bank, others * 0, 32, SMALL, (0.0, 0.0, 1.0, 0.0), 0.0)
+    told = []
+    listener.loudness.forward = lambda *seen: told.append(seen) or torch.zeros(*seen[4].shape, 2 * config.loudness)
+    excerpt = excerpts.draw(np.random.default_rng(5))
+    playing = torch.from_numpy(excerpt.playing[None, 1::2].astype(np.int64)) >= 0
+    listener(torch.from_numpy(excerpt.audio[None]), torch.zeros(1, 1), playing.float())
+    (now, _, _, common, pitch, _) = told[0]
+    excerpts.draw = lambda rng: excerpt
+    heard = hear(listener, bank, excerpts, 1, np.random.default_rng(1))
+    own = {tuple(row.half().tolist()) for row in now.flatten(0, 1)}
+    assert len(heard.pitch) > 4
+    assert all(tuple(row.tolist()) in own for row in heard.now)
+    assert heard.common.shape[-1] == common.shape[-1]
+    assert set(heard.pitch.tolist()) <= set(pitch.flatten().tolist())
 
 
 def test_mixtures_are_of_different_instruments_and_pitches(bank):

@@ -63,13 +63,13 @@ constexpr PlayerParameter performer_parameters[] = {
 };
 
 constexpr const char* translator_listen_stream[] = {"commit", "live"};
-constexpr const char* translator_listen_look_ahead_ms[] = {"auto", "112", "40"};
+constexpr const char* translator_listen_look_ahead_ms[] = {"auto", "40", "112", "304"};
 constexpr const char* translator_listen_level[] = {"recorded", "any"};
 constexpr const char* translator_listen_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
 constexpr const char* translator_listen_mpe[] = {"off", "on"};
 constexpr PlayerParameter translator_listen_parameters[] = {
     {"stream", "Stream", "", "commit: exact places at a constant latency; live: as soon as possible", 0.0f, 0.0f, 1.0f, translator_listen_stream, 2, true},
-    {"look_ahead_ms", "Look ahead", "ms", "how long a decision may wait; auto: 112 for commit, 40 for live", 0.0f, 0.0f, 2.0f, translator_listen_look_ahead_ms, 3, true},
+    {"look_ahead_ms", "Look ahead", "ms", "how long a decision may wait; auto: 304 for commit, 40 for live", 0.0f, 0.0f, 3.0f, translator_listen_look_ahead_ms, 4, true},
     {"level", "Level", "", "recorded: how loud it is says how hard it is played; any: only its timbre does", 0.0f, 0.0f, 1.0f, translator_listen_level, 2, false},
     {"input_gain_db", "Input gain", "dB", "what comes in is so much louder", 0.0f, -40.0f, 40.0f, nullptr, 0, false},
     {"sensitivity", "Sensitivity", "", "0 misses soft notes, 1 hears what is not there", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
@@ -101,6 +101,10 @@ constexpr PlayerParameter translator_play_parameters[] = {
     {"map_x", "Map x", "", "across the map of the space", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
     {"map_y", "Map y", "", "up the map of the space", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
     {"map", "Map", "", "how much the place on the map counts, not the symbols", 0.0f, 0.0f, 1.0f, nullptr, 0, false},
+    {"space_3", "Space 3", "", "along axis 3 of the space, from where it is", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
+    {"space_4", "Space 4", "", "along axis 4 of the space, from where it is", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
+    {"space_5", "Space 5", "", "along axis 5 of the space, from where it is", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
+    {"space_6", "Space 6", "", "along axis 6 of the space, from where it is", 0.0f, -1.5f, 1.5f, nullptr, 0, false},
     {"dynamics", "Dynamics", "", "added to every note's strength, in shares of pp to ff", 0.0f, -1.0f, 1.0f, nullptr, 0, false},
     {"gain_db", "Gain", "dB", "level", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
 };
@@ -140,7 +144,7 @@ constexpr Player players[] = {
     {"probe", "probe", "", probe_parameters, 6},
     {"performer", "performer", "", performer_parameters, 11},
     {"translator listen", "translator", "listen", translator_listen_parameters, 15},
-    {"translator play", "translator", "play", translator_play_parameters, 12},
+    {"translator play", "translator", "play", translator_play_parameters, 16},
     {"drummer", "drummer", "", drummer_parameters, 19},
 };
 
