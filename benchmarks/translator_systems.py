@@ -136,7 +136,16 @@ def our_system(bench: Bench, seed: int) -> System:
         others = bench.folder / "no_music.npy"
         if not others.exists():
             np.save(others, no_music(OTHERS, OTHERS_SECONDS, config, 1))
-        learn(taught, kept, np.load(others), folder, minutes=minutes, seed=seed, config=config, validate_every_minutes=minutes)
+        learn(
+            taught,
+            kept,
+            np.load(others),
+            folder,
+            minutes=minutes,
+            seed=seed,
+            config=config,
+            validate_every_minutes=minutes,
+        )
     if not (folder / "translator").exists():
         export_translator(folder / NETWORK, folder / "translator", {})
     return replace(model_system(str(folder / "translator")), name=f"ours, seed {seed}", trained=True)

@@ -33,7 +33,7 @@ def test_an_unknown_decoder_is_refused_with_those_there_are():
 def test_only_files_that_exist_are_bundled():
     files = bundled_files()
     assert set(files) <= set(BUNDLED)
-    assert all(path.is_file() for path in files.values())
+    assert all(path.exists() for path in files.values())
 
 
 def test_the_core_and_its_players_are_imported_without_torch_or_onnx_runtime():

@@ -83,9 +83,9 @@ def test_speech_noise_and_silence_are_no_notes(opened, kind):
 
 
 def test_what_is_shown_are_probabilities(opened, tone):
-    processor = opened()
+    processor, audio = opened(), scene(tone, (0.1, 0.9, 60))
     for start in range(0, RATE // 2, HOP):
-        shown = processor.process(Block(start, scene(tone, (0.1, 0.5, 60))[None, start : start + HOP])).magnitude
+        shown = processor.process(Block(start, audio[None, start : start + HOP])).magnitude
     slots = shown.reshape(3, -1)
     assert ((slots >= 0) & (slots <= 1)).all()
     at = np.cumsum([1, *GROUPS.values()])
