@@ -17,15 +17,17 @@ HEARD: Final = ("strength", "sounding", "late", "again", "leap", "height")
 class DrummerConfig:
     """memories: what stays of a bar after the next one, for each memory of the bass by place in the bar.
 
-    averages: the same for the mean over all beats. hidden, recurrent: widths. parts: of the kit.
+    averages: the same for the mean over all beats. hidden, summary: widths; the summary of all that is known is narrow, and dropped out
+    more often, since it is what learns songs by heart. parts: of the kit.
     """
 
     memories: tuple[float, ...] = (0.5, 0.8, 0.95)
     averages: tuple[float, ...] = (0.8, 0.95)
-    hidden: int = 96
-    recurrent: int = 64
+    hidden: int = 64
+    summary: int = 16
     parts: int = 5
-    dropout: float = 0.4
+    dropout: float = 0.2
+    summary_dropout: float = 0.4
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -45,7 +45,7 @@ def drummer_manifest(
             Parameter("style", "auto", choices=("auto", *sorted(styles)), description="auto: as the bass asks for"),
             Parameter("density", 1.0, 0.1, 3.0, description="times as many hits as it would play"),
             Parameter("humanise", 0.5, 0.0, 1.0, description="0 plays exactly on the grid, 1 as the drummers it learned from"),
-            Parameter("fills", 0.25, 0.0, 1.0, description="how many of the phrases of four bars end with a fill"),
+            Parameter("fills", 0.25, 0.0, 1.0, description="how many of the phrases of eight bars end with a fill"),
             Parameter("intensity", 0.5, 0.0, 1.0, description="how hard it plays; from 0.8 time is kept on the ride"),
             Parameter("kick_with_bass", 0.0, 0.0, 1.0, description="0 as learned, 1 a kick wherever the bass is expected"),
             Parameter("intro", "hats", choices=INTROS,

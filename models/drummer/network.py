@@ -2,26 +2,28 @@
 
 It anticipates (t_f < 0, k = one beat, in the words of arXiv 2510.22105): to plan beat n it has heard beat n - 2 whole and of
 beat n - 1 as many sixteenths as the commit window leaves. What carries over is a memory of the bass by place in the bar, at
-several speeds of forgetting, a mean over all beats, and a recurrent state. `step` is one beat; `forward` runs `step`'s own
-equations over a sequence, so that the two cannot differ.
+several speeds of forgetting, and a mean over all beats. Every sixteenth is planned by the same weights from what is remembered
+around it: how drums go with a bass is learned once for all places. `step` is one beat; `forward` runs `step`'s own equations over
+a sequence, so that the two cannot differ.
 """
 
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.drummer.config import HEARD, LONGEST_BAR, SIXTEENTHS, DrummerConfig
 from models.layers.checkpoint import read_card, read_tensors
 
 REMEMBERED = 3  # of a sixteenth: whether a note began, how hard, how late
 BEATS_OF_CERTAINTY = 32.0  # beats heard, beyond which more of them say nothing new
+AROUND = 3 * SIXTEENTHS  # sixteenths that a planned one sees, from a beat before it to two after it
 
 
 class Heard(NamedTuple):
@@ -57,22 +59,30 @@ class DrummerNetwork(nn.Module):
     def __init__(self, config: DrummerConfig) -> None:
         super().__init__()
         self.config = config
-        inputs = (2 * len(HEARD) + 1) * SIXTEENTHS
-        inputs += len(config.memories) * SIXTEENTHS * REMEMBERED + LONGEST_BAR * SIXTEENTHS * 2
-        inputs += len(config.averages) * SIXTEENTHS * 2 + 2 * LONGEST_BAR + 4 + 2
+        memory, average = (len(config.memories), REMEMBERED, SIXTEENTHS), (len(config.averages), 2, SIXTEENTHS)
+        part, bar = ((2 * len(HEARD) + 1) * SIXTEENTHS,), (LONGEST_BAR,)
+        self.shapes = (
+            part,
+            memory,
+            (LONGEST_BAR, 2, SIXTEENTHS),
+            average,
+            bar,
+            bar,
+            (6,),
+        )  # of what `_features` puts together
+        inputs = sum(prod(shape) for shape in self.shapes)
+        near = len(config.memories) * REMEMBERED + 2 * AROUND + len(config.averages) * 2 + 2 * SIXTEENTHS
+        near += 2 * LONGEST_BAR + SIXTEENTHS + 6 + config.summary
         self.register_buffer("keep_memory", torch.tensor(config.memories).view(1, -1, 1), persistent=False)
         keep = torch.tensor(config.averages) ** 0.25  # a bar's, by the beat
         self.register_buffer("keep_average", keep.view(1, -1, 1), persistent=False)
-        self.hear = nn.Sequential(nn.Linear(inputs, config.hidden), nn.ReLU(), nn.Dropout(config.dropout))
-        if config.recurrent:
-            self.unit = nn.GRUCell(config.hidden, config.recurrent)
-        self.think = nn.Sequential(
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden + config.recurrent, config.hidden),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-        )
-        self.play = nn.Linear(config.hidden, SIXTEENTHS * 3 * config.parts)
+        self.register_buffer("sixteenths", torch.eye(SIXTEENTHS), persistent=False)
+        self.hear = nn.Sequential(nn.Linear(inputs, config.summary), nn.ReLU(), nn.Dropout(config.summary_dropout))
+        self.play = nn.Sequential(
+            nn.Linear(near, config.hidden), nn.ReLU(), nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, config.hidden), nn.ReLU(), nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, 3 * config.parts),
+        )  # fmt: skip
 
     def initial_state(self, batch: int) -> State:
         """Return what is known before anything was heard."""
@@ -83,21 +93,14 @@ class DrummerNetwork(nn.Module):
             "average": (len(config.averages), SIXTEENTHS * 2),
             "beats": (1,),
         }
-        if config.recurrent:
-            shapes["hidden"] = (config.recurrent,)
-        return {name: self.play.weight.new_zeros(batch, *shape) for name, shape in shapes.items()}
+        return {name: self.sixteenths.new_zeros(batch, *shape) for name, shape in shapes.items()}
 
     def step(
         self, whole: Tensor, whole_place: Tensor, part: Tensor, order: Tensor, tempo: Tensor, state: State
     ) -> tuple[State, State]:
         """Plan one beat from the tensors of `Heard`. Return `chance` (of an onset, 0..1), `velocity`, `late`, and the new state."""
         features, new = self._features(Heard(whole, whole_place, part, order, tempo), state)
-        hidden = self.hear(features)
-        if self.config.recurrent:
-            from_input = functional.linear(hidden, self.unit.weight_ih, self.unit.bias_ih)
-            new["hidden"] = self._gated(from_input, state["hidden"])
-            hidden = torch.cat([hidden, new["hidden"]], -1)
-        plan = self._plan(hidden)
+        plan = self.plan(features)
         return {"chance": torch.sigmoid(plan.onset), "velocity": plan.velocity, "late": plan.late}, new
 
     def forward(self, heard: Heard) -> Plan:
@@ -113,16 +116,28 @@ class DrummerNetwork(nn.Module):
         return torch.stack(features, 1)
 
     def plan(self, features: Tensor) -> Plan:
-        """Plan from what `take_in` returned."""
-        hidden = self.hear(features)  # (batch, beats, hidden)
-        if not self.config.recurrent:
-            return self._plan(hidden)
-        last, recurrent = hidden.new_zeros(hidden.shape[0], self.config.recurrent), []
-        from_input = functional.linear(hidden, self.unit.weight_ih, self.unit.bias_ih)
-        for beat in range(hidden.shape[1]):
-            last = self._gated(from_input[:, beat], last)
-            recurrent.append(last)
-        return self._plan(torch.cat([hidden, torch.stack(recurrent, 1)], -1))
+        """Plan from what `take_in` returned, (…, inputs)."""
+        groups = torch.split(features, [prod(shape) for shape in self.shapes], -1)
+        _, here, around, average, place, counted, rest = (
+            values.unflatten(-1, shape) for values, shape in zip(groups, self.shapes, strict=True)
+        )
+        summary = self.hear(features)
+        is_last = counted - torch.cat([counted[..., 1:], torch.zeros_like(counted[..., :1])], -1)
+        before = (is_last.unsqueeze(-2) @ around.flatten(-2)).unflatten(-1, (2, SIXTEENTHS)).squeeze(-3)
+        line = torch.cat([before, *around[..., :3, :, :].unbind(-3)], -1)  # (…, 2, four beats' sixteenths)
+        same = [average[..., 0, :, :].flatten(-2), place, rest, counted, summary]
+        rows = [
+            torch.cat(
+                [
+                    here[..., index].flatten(-2), line[..., index : index + AROUND].flatten(-2), average[..., index].flatten(-2),
+                    self.sixteenths[index].expand(*place.shape[:-1], SIXTEENTHS), *same,
+                ],
+                -1,
+            )
+            for index in range(SIXTEENTHS)
+        ]  # fmt: skip
+        onset, velocity, late = self.play(torch.stack(rows, -2)).unflatten(-1, (3, self.config.parts)).unbind(-2)
+        return Plan(onset, torch.sigmoid(velocity), torch.tanh(late) / 2)
 
     def _features(self, heard: Heard, state: State) -> tuple[Tensor, State]:
         """Take in the whole beat, then say what is known for the planned one: (batch, inputs) and the new state."""
@@ -155,20 +170,6 @@ class DrummerNetwork(nn.Module):
             -1,
         )  # fmt: skip
         return features, {"memory": memory, "times": times, "average": average, "beats": beats}
-
-    def _gated(self, from_input: Tensor, last: Tensor) -> Tensor:
-        """The equations of torch's GRUCell (Cho et al. 2014), written out so that an exported step holds plain products."""
-        from_last = functional.linear(last, self.unit.weight_hh, self.unit.bias_hh)
-        reset_in, update_in, new_in = from_input.chunk(3, -1)
-        reset_last, update_last, new_last = from_last.chunk(3, -1)
-        update = torch.sigmoid(update_in + update_last)
-        candidate = torch.tanh(new_in + torch.sigmoid(reset_in + reset_last) * new_last)
-        return candidate + update * (last - candidate)
-
-    def _plan(self, known: Tensor) -> Plan:
-        values = self.play(self.think(known))
-        onset, velocity, late = values.unflatten(-1, (SIXTEENTHS, 3, self.config.parts)).unbind(-2)
-        return Plan(onset, torch.sigmoid(velocity), torch.tanh(late) / 2)
 
 
 def load_network(checkpoint: Path) -> DrummerNetwork:

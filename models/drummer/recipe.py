@@ -16,7 +16,7 @@ from models.drummer.passages import Passage, lend_bass, passages_of
 logger = logging.getLogger(__name__)
 
 BASSISTS = 2  # that are made for a take in training
-JUDGED_EVERY = {"multitrack": 1, "groove": 6, "band": 2, "made": 3}  # of the passages kept aside
+JUDGED_EVERY = {"multitrack": 1, "groove": 18, "band": 2, "made": 6}  # of the passages kept aside
 
 
 def prepare(data: Path, output: Path, seed: int) -> tuple[list[Passage], dict[str, list[Passage]]]:

@@ -20,10 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.drummer.config import LONGEST_BAR, SIXTEENTHS, USUAL_BPM, DrummerConfig
+from models.drummer.kit import CRASH, KICK, SNARE, TIME
 from models.drummer.mishearing import misheard
 from models.drummer.network import DrummerNetwork, Heard, Plan
 from models.drummer.passages import Passage, style_patterns, weight_of
-from models.drummer.planning import likeliest_bar
+from models.drummer.planning import CRASH_SHARE, likeliest_bar
 from models.layers.checkpoint import write_tensors
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,11 @@ PART_WEIGHTS = (
     0.5,
 )  # kick and snare are the groove; toms and crashes are rare and nearly unforeseeable
 FEEL_WEIGHT = 0.5  # of velocity and timing beside the onsets
-SOURCE_SHARES = {"multitrack": 0.4, "groove": 0.1, "made": 0.4, "band": 0.1}
+COSINE_SHARE, COSINE_WEIGHT = 0.7, 6.0  # of the loss; the weight makes the two alike in size
+COSINE_BEATS = 4
+SOURCE_SHARES = {"multitrack": 0.5, "groove": 0.2, "made": 0.2, "band": 0.1}
 CHECKPOINT = "drummer.safetensors"
-ROUNDS, VALIDATED_EVERY = 24, 8  # more of them learn the songs by heart
+ROUNDS, VALIDATED_EVERY = 16, 16  # more of them learn the songs by heart
 
 
 def hear(bass: np.ndarray, bar: int, tempo_bpm: float, known: int, first: int = 0) -> Heard:
@@ -173,7 +176,21 @@ def loss_of(plan: Plan, velocity: Tensor, late: Tensor, weight: Tensor) -> Tenso
     onset = functional.binary_cross_entropy_with_logits(plan.onset, struck, reduction="none")
     feel = ((plan.velocity - velocity) ** 2 + 2 * (plan.late - late) ** 2) * struck
     each = onset * onset.new_tensor(PART_WEIGHTS) + FEEL_WEIGHT * feel
-    return (each.sum((-1, -2)) * weight).sum() / weight.sum() / SIXTEENTHS
+    by_hit = (each.sum((-1, -2)) * weight).sum() / weight.sum() / SIXTEENTHS
+    return (1 - COSINE_SHARE) * by_hit - COSINE_SHARE * COSINE_WEIGHT * mean_cosine(plan, struck, weight)
+
+
+def mean_cosine(plan: Plan, struck: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean cosine of chances with hits over every COSINE_BEATS beats in kick, snare and timekeeper: the groove's measure."""
+    chance = torch.sigmoid(plan.onset)
+    time = 1 - (1 - chance[..., TIME]) * (1 - CRASH_SHARE * chance[..., CRASH])
+    planned = torch.stack([chance[..., KICK], chance[..., SNARE], time], -1)
+    time = torch.maximum(struck[..., TIME], struck[..., CRASH])
+    played = torch.stack([struck[..., KICK], struck[..., SNARE], time], -1)
+    a, b = (values.unfold(1, COSINE_BEATS, 1).flatten(2) for values in (planned, played))
+    counts = weight.unfold(1, COSINE_BEATS, 1).amin(-1) * (b.sum(-1) > 0)
+    cosine = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1)).clamp(min=1e-3)
+    return (cosine * counts).sum() / counts.sum().clamp(min=1)
 
 
 def shares_of(passages: Sequence[Passage]) -> np.ndarray:

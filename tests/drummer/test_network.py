@@ -10,10 +10,10 @@ from models.drummer.network import DrummerNetwork, Heard
 from models.drummer.training import hear
 
 
-@pytest.fixture(scope="module", params=[0, 24], ids=["memory", "recurrent"])
-def network(request) -> DrummerNetwork:
+@pytest.fixture(scope="module")
+def network() -> DrummerNetwork:
     torch.manual_seed(2)
-    return DrummerNetwork(DrummerConfig(hidden=32, recurrent=request.param)).eval()
+    return DrummerNetwork(DrummerConfig(hidden=32)).eval()
 
 
 def heard_of(seed: int, bar: int, beats: int = 20, known: int = 3) -> Heard:

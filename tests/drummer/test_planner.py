@@ -85,10 +85,10 @@ def test_humanise_moves_hits_a_little_and_repeats_with_its_seed():
 
 
 def test_a_fill_ends_the_phrase_and_a_crash_follows():
-    hits = play(Settings(humanise=0, fills=1.0), beats=20)
-    assert not [hit for hit in hits if 15 <= hit.place < 16 and hit.note == 42]
-    assert any(hit.note in (45, 47, 50, 38) for hit in hits if 15 <= hit.place < 16)
-    assert [hit.note for hit in hits if hit.place == 16] == [36, 49]
+    hits = play(Settings(humanise=0, fills=1.0), beats=36)
+    assert not [hit for hit in hits if 31 <= hit.place < 32 and hit.note == 42]
+    assert any(hit.note in (45, 47, 50, 38) for hit in hits if 31 <= hit.place < 32)
+    assert [hit.note for hit in hits if hit.place == 32] == [36, 49]
 
 
 def test_intensity_is_heard_in_every_velocity():

@@ -13,7 +13,7 @@ from models.drummer.passages import Passage
 from models.drummer.training import chances, learn, loss_of, shares_of, validate
 from models.layers.checkpoint import read_card, read_tensors
 
-CONFIG = DrummerConfig(hidden=24, recurrent=8, dropout=0.0)
+CONFIG = DrummerConfig(hidden=24, summary=8, dropout=0.0, summary_dropout=0.0)
 
 
 def passage(seed: int, source: str = "made") -> Passage:
