@@ -122,7 +122,7 @@ constexpr PlayerParameter drummer_parameters[] = {
     {"style", "Style", "", "auto: as the bass asks for", 0.0f, 0.0f, 13.0f, drummer_style, 14, false},
     {"density", "Density", "", "times as many hits as it would play", 1.0f, 0.1f, 3.0f, nullptr, 0, false},
     {"humanise", "Humanise", "", "0 plays exactly on the grid, 1 as the drummers it learned from", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
-    {"fills", "Fills", "", "how many of the phrases of four bars end with a fill", 0.25f, 0.0f, 1.0f, nullptr, 0, false},
+    {"fills", "Fills", "", "how many of the phrases of eight bars end with a fill", 0.25f, 0.0f, 1.0f, nullptr, 0, false},
     {"intensity", "Intensity", "", "how hard it plays; from 0.8 time is kept on the ride", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
     {"kick_with_bass", "Kick with bass", "", "0 as learned, 1 a kick wherever the bass is expected", 0.0f, 0.0f, 1.0f, nullptr, 0, false},
     {"intro", "Intro", "", "what is played until a bar of the bass was heard; beat: a plain one", 0.0f, 0.0f, 3.0f, drummer_intro, 4, false},
