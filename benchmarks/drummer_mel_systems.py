@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.drummer_programs import AUDIO
 from benchmarks.drummer_scores import TIME, Beats, Hits, folded, read_beats, read_hits, rock_beat
-from models.drummer.manifest import SAMPLE_RATE
+from models.drummer.manifest import HOP, ROOM, SAMPLE_RATE
 from models.drummer.published.config import SMALL
 from models.drummer.published.corrections import Corrections
 from models.drummer.published.data import read_pieces
@@ -23,6 +23,8 @@ from models.drummer.published.network import load_network
 from models.drummer.published.rendered import play_kit
 from models.drummer.published.synthesis import render
 from models.drummer.published.training import recipe, train
+from models.drummer.room import Room
+from models.drummer.sampled import bent
 from models.events import NoteOn
 from server.beats_file import read_beats as read_transport
 from server.errors import BacklineError
@@ -118,7 +120,14 @@ def trained(work: Path, name: str, seed: int, minutes: float, task: str = "bass2
 
 def _in_our_kit(song: Song, hits: Hits) -> Played:
     struck = [(place, part, SOFT if part == TIME else HARD) for place, part in zip(hits.times, hits.parts, strict=True)]
-    return Played(play_kit(np.array(struck), len(song.bass[0]) / song.bass[1]), SAMPLE_RATE, hits)
+    return Played(in_room(play_kit(np.array(struck), len(song.bass[0]) / song.bass[1])), SAMPLE_RATE, hits)
+
+
+def in_room(dry: np.ndarray) -> np.ndarray:
+    """Return the kit's sound, (samples,), in the drummer's room as it stands by default."""
+    room, hops = Room(SAMPLE_RATE, HOP), np.pad(dry, (0, -len(dry) % HOP)).astype(np.float32).reshape(-1, HOP)
+    answer = np.concatenate([room.answer(hop) for hop in hops])[: len(dry)]
+    return np.asarray(bent(dry.astype(np.float32) + np.float32(ROOM) * answer))
 
 
 def _plays_drummer(model: str, song: Song) -> Played:

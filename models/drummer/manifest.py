@@ -12,6 +12,7 @@ from models.drummer.metre import METRES
 from models.manifest import GraphSpec, Head, Manifest, Parameter, Port
 
 SAMPLE_RATE, HOP = 48_000, 384  # 8 ms; the ear hears every third sample
+ROOM = 0.35  # of it is heard
 INTROS = ("hats", "count", "nothing", "beat")
 INPUTS: Mapping[str, tuple[int, ...]] = {
     "whole": (SIXTEENTHS, len(HEARD)),
@@ -59,6 +60,7 @@ def drummer_manifest(
                       description="live: how long before its place a hit leaves and sounds, to make up for what comes after"),
             Parameter("seed", 1.0, 0.0, 9999.0, description="of what is left to chance; equal seeds give equal drums"),
             Parameter("gain_db", 0.0, -60.0, 24.0, unit="dB", description="level of the kit's sound"),
+            Parameter("room", ROOM, 0.0, 1.0, description="how much of the room around the kit is heard; 0 is dry"),
         ),
         trained_on=(
             "game music of Freedoom, OpenTTD, OpenMSX and Simutrans (BSD, GPL-2, Artistic)",

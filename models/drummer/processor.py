@@ -1,6 +1,6 @@
 """The drummer as a stream processor: one hop of bass in, the drums that fall into it out, as notes and as the sound of a kit.
 
-    audio, MIDI -> listener -> groove (line of the bass, planner: a step a beat) -> planned hits -> notes, sampled kit
+    audio, MIDI -> listener -> groove (line of the bass, planner: a step a beat) -> planned hits -> notes, sampled kit in a room
     transport, or else beats found in the bass -> course -> which beat is due, and at which sample a planned hit lies
 
 A beat is planned shortly before it begins, from what was heard by then, and stays in song positions until its hits are due: a
@@ -23,7 +23,8 @@ from models.drummer.listener import DRUM_CHANNEL, BassListener, Ended, Heard
 from models.drummer.manifest import read_styles
 from models.drummer.metre import METRES
 from models.drummer.planner import Hit
-from models.drummer.sampled import SampledKit
+from models.drummer.room import Room
+from models.drummer.sampled import SampledKit, bent
 from models.events import Event, HostEvent, NoteOff, NoteOn, Transport, time_order
 from models.manifest import Manifest
 from models.rhythm.beat_finder import BeatFinder
@@ -37,7 +38,7 @@ EARLY_STROKE = 0.125  # beats before a start or a locate that a stroke belongs t
 NOTE_SECONDS = 0.05
 MOST_RECENT = 128  # notes of the bass
 COURSES = 8  # kept, so that a stroke that is told late finds the one it was played in
-CHANGEABLE = (*(name for name in VALUES if name != "swing"), "gain_db", "drum_map", "drum_notes")
+CHANGEABLE = (*(name for name in VALUES if name != "swing"), "gain_db", "room", "drum_map", "drum_notes")
 OF_THE_STREAM = ("swing", "quantise_strength", "tempo_bpm")  # told here too; of them the drummer plays by the swing
 
 
@@ -55,7 +56,7 @@ class DrummerProcessor:
         self._sent = drum_map(str(settings["drum_map"]), str(settings["drum_notes"]))
         self._metre = METRES[str(settings["metre"])]
         self._groove = Groove(only_step(steps), read_styles(manifest), self._values)
-        self._kit = SampledKit(self._rate)
+        self._kit, self._room = SampledKit(self._rate), Room(self._rate, hop)
         self._listener = BassListener(self._rate)
         self._finder = BeatFinder(self._rate, self._metre.bars, self._metre.ternary)
         self.reset()
@@ -67,7 +68,7 @@ class DrummerProcessor:
 
     def reset(self) -> None:
         """Forget everything heard; parameters stay."""
-        for part in (self._groove, self._kit, self._listener, self._finder):
+        for part in (self._groove, self._kit, self._room, self._listener, self._finder):
             part.reset()
         self._groove.divide(self._metre.ternary)
         self._courses: deque[tuple[float, Course | None]] = deque([(-np.inf, None)], maxlen=COURSES)
@@ -117,7 +118,7 @@ class DrummerProcessor:
         """End the notes that sound, and let the kit ring out."""
         ends = tuple(self._end_all(self._end))
         start, ringing = self._end, [np.zeros((1, 0), np.float32)]
-        while not self._kit.idle:
+        while not (self._kit.idle and self._room.idle):
             ringing.append(self._sound(self._end))
             self._end += self._spec.hop
         return Block(start, np.concatenate(ringing, axis=1), ends)
@@ -128,7 +129,9 @@ class DrummerProcessor:
 
     def _sound(self, start: int) -> np.ndarray:
         gain = np.float32(10 ** (float(self._values["gain_db"]) / 20))
-        return gain * self._kit.mix(start, self._spec.hop)[None]
+        sound = self._kit.mix(start, self._spec.hop)
+        answer = self._room.answer(sound)
+        return gain * bent(sound + np.float32(self._values["room"]) * answer)[None]
 
     def _take(self, transport: Transport) -> list[Event]:
         """Follow the host, where it knows a tempo; return the ends of what is broken off."""

@@ -97,10 +97,7 @@ class SampledKit:
             if first < last:
                 out[first - start : last - start] += each.sound[first - each.start : last - each.start]
         self._ringing = [each for each in self._ringing if each.start + len(each.sound) > start + count]
-        over = np.abs(out) > KNEE
-        bent = 1 - KNEE
-        out[over] = np.sign(out[over]) * (KNEE + bent * np.tanh((np.abs(out[over]) - KNEE) / bent))
-        return out
+        return bent(out)
 
     def _choke(self, sample: int, note: int) -> None:
         for each in self._ringing:
@@ -110,6 +107,14 @@ class SampledKit:
                 ending = kept[max(0, place) :]
                 ending *= np.linspace(1, 0, len(ending), dtype=np.float32)
                 each.sound = kept
+
+
+def bent(sound: Sound) -> Sound:
+    """Return the sound with its peaks bent so that they stay below full scale."""
+    over = np.abs(sound) > KNEE
+    rest = 1 - KNEE
+    sound[over] = np.sign(sound[over]) * (KNEE + rest * np.tanh((np.abs(sound[over]) - KNEE) / rest))
+    return sound
 
 
 @cache

@@ -100,7 +100,7 @@ def test_a_stop_silences_it_and_a_start_elsewhere_goes_on_there(feed, kind):
         replace(rolling(stop, 120.0), playing=False),
         rolling(start, 120.0, 16.5, host_sample=396_000),
     ]
-    heard = feed(open_drummer(stream=kind, intro="beat"), eighths(120, 5.0), 256, told, finish=False)
+    heard = feed(open_drummer(stream=kind, intro="beat", room=0.0), eighths(120, 5.0), 256, told, finish=False)
     places = np.array([e.place for e in starts(heard)])
     assert not ((places >= stop) & (places < start)).any()
     assert (places < stop).any()
@@ -174,7 +174,7 @@ def test_equal_seeds_are_equal_and_others_are_not(feed):
 
 def test_the_sound_of_a_drum_begins_where_its_note_does(feed):
     for kind, late in (("commit", LATENCY), ("live", 0)):
-        stream = open_drummer(stream=kind, intro="count")
+        stream = open_drummer(room=0.0, stream=kind, intro="count")
         heard = feed(stream, np.zeros((1, 3 * RATE), np.float32), 512, [rolling(4321, 60.0)], finish=False)
         second = starts(heard, STICK)[1]
         assert second.due == 4321 + RATE + late

@@ -132,6 +132,7 @@ constexpr PlayerParameter drummer_parameters[] = {
     {"ahead_ms", "Ahead", "ms", "live: how long before its place a hit leaves and sounds, to make up for what comes after", 0.0f, 0.0f, 400.0f, nullptr, 0, true},
     {"seed", "Seed", "", "of what is left to chance; equal seeds give equal drums", 1.0f, 0.0f, 9999.0f, nullptr, 0, false},
     {"gain_db", "Gain", "dB", "level of the kit's sound", 0.0f, -60.0f, 24.0f, nullptr, 0, false},
+    {"room", "Room", "", "how much of the room around the kit is heard; 0 is dry", 0.35f, 0.0f, 1.0f, nullptr, 0, false},
     {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, drummer_quantise, 8, true},
     {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
     {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
@@ -145,7 +146,7 @@ constexpr Player players[] = {
     {"performer", "performer", "", performer_parameters, 11},
     {"translator listen", "translator", "listen", translator_listen_parameters, 15},
     {"translator play", "translator", "play", translator_play_parameters, 16},
-    {"drummer", "drummer", "", drummer_parameters, 19},
+    {"drummer", "drummer", "", drummer_parameters, 20},
 };
 
 }  // namespace backline
