@@ -29,6 +29,7 @@ ON_REQUEST = (
     "drummer_mel_table",
     "drummer_ratings",
     "drummer_table",
+    "drummer_timing",
     "drummer_voice2song",
     "instrument_groups",
     "listening",
