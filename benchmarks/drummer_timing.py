@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ GRID_BPM = 171.3
 GRID_EVENTS = 20_000
 TAKE_SECONDS = 300.0
 PLANNED_BEATS = 2_000
+PATTERNS = ((0, 1, 2, 3), (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5), (0, 2), (0, 0.75, 1.5, 2.5, 3.25), (0, 1.5, 2, 3.5))
+"""Of the bass, in beats of a bar."""
 
 
 def on_the_grid(events: int) -> Row:
@@ -94,19 +97,25 @@ def long_take() -> Row:
 
 
 def answered() -> Row:
-    """Return how many beats after a new pattern in the bass the drums are not what they would have been."""
-    old, new = _strokes(120.0, [0, 1, 2, 3], 4.0), _strokes(120.0, [0, 0.75, 1.5, 2.5, 3.25], 4.0)
-    bars, roll = 16, (Transport(0, True, 0, 120.0),)
+    """Return how many beats after a new pattern in the bass the drums are not what they would have been, over all pairs of PATTERNS."""
+    bars, roll = 8, (Transport(0, True, 0, 120.0),)
     told = {"swing": 50.0, "humanise": 0.0, "fills": 0.0}
-    hits = []
-    for bass in (
-        np.tile(old, (1, 2 * bars)),
-        np.concatenate([np.tile(old, (1, bars)), np.tile(new, (1, bars))], axis=1),
-    ):
-        take = run_stream(open_stream(find_model("drummer"), told, RATE, "cpu"), bass, roll, 512)
-        hits.append({(round(e.sample / RATE * 8), e.pitch) for e in take.events() if isinstance(e, NoteOn)})
-    different = [sixteenth for sixteenth, _ in hits[0] ^ hits[1]]
-    return {"case": "a new pattern", "answered_after_beats": (min(different) / 4 - 4 * bars) if different else None}
+    bars_of = [np.tile(_strokes(120.0, pattern, 4.0), (1, bars)) for pattern in PATTERNS]
+    waits = []
+    for old, new in permutations(bars_of, 2):
+        played = []
+        for bass in (np.concatenate([old, old], axis=1), np.concatenate([old, new], axis=1)):
+            take = run_stream(open_stream(find_model("drummer"), told, RATE, "cpu"), bass, roll, 512)
+            played.append({(round(e.sample / RATE * 8), e.pitch) for e in take.events() if isinstance(e, NoteOn)})
+        different = [sixteenth for sixteenth, _ in played[0] ^ played[1]]
+        waits.append(min(different) / 4 - 4 * bars if different else np.inf)
+    return {
+        "case": "a new pattern",
+        "changes": len(waits),
+        "never_answered": int(np.isinf(waits).sum()),
+        "answered_after_beats_p50": float(np.median(waits)),
+        "within_a_bar": round(float(np.mean(np.array(waits) <= 4)), 3),
+    }
 
 
 def songs(folder: Path) -> Iterator[Row]:

@@ -44,6 +44,7 @@ PART_WEIGHTS = (
 FEEL_WEIGHT = 0.5  # of velocity and timing beside the onsets
 COSINE_SHARE, COSINE_WEIGHT = 0.7, 6.0  # of the loss; the weight makes the two alike in size
 COSINE_BEATS = 4
+SPLICED = 0.3  # windows that turn into another song at some bar, so that a change is answered
 SOURCE_SHARES = {"multitrack": 0.5, "groove": 0.2, "made": 0.2, "band": 0.1}
 CHECKPOINT = "drummer.safetensors"
 ROUNDS, VALIDATED_EVERY = 16, 16  # more of them learn the songs by heart
@@ -159,6 +160,12 @@ def window_features(
         bass, velocity, late = (
             _padded(values[start : start + BEATS]) for values in (passage.bass, passage.velocity, passage.late)
         )
+        after = chosen[int(rng.integers(len(chosen)))]
+        if after.bar == passage.bar and rng.random() < SPLICED:
+            cut = passage.bar * int(rng.integers(1, BEATS // passage.bar))
+            rest = min(BEATS - cut, len(after.bass))
+            for own, others in zip((bass, velocity, late), (after.bass, after.velocity, after.late), strict=True):
+                own[cut : cut + rest] = others[:rest]
         tempo = passage.tempo_bpm * 2 ** rng.normal(0, TEMPO_SPREAD)
         heard.append(hear(misheard(bass, rng), passage.bar, tempo, int(rng.integers(0, SIXTEENTHS + 1))))
         counts = np.arange(BEATS) < len(passage.bass) - start
