@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -279,8 +280,14 @@ class RunningServer:
         return json.loads(str(self.client.request("/backline/status")[3]))
 
     def row(self, stream: int) -> dict[str, Any]:
-        """Return the status of a stream."""
-        return self.rows()[str(stream)]
+        """Return the status of a stream that an engine works for; one that just lost its own may wait for the next.
+
+        A process number of 0, no engine, must never reach os.kill: it would kill the tests' own process group.
+        """
+        deadline = time.monotonic() + 30
+        while not (row := self.rows()[str(stream)])["process"]:
+            assert time.monotonic() < deadline, f"stream {stream} has no engine"
+        return row
 
     def engines(self) -> list[int]:
         """Return the process numbers of the engines, the oldest first."""
