@@ -71,7 +71,7 @@ def test_a_folder_of_songs_gives_a_row_for_each_player_and_their_means(tmp_path:
     for index, name in enumerate(("one", "two")):
         _write_song(tmp_path, name, index)
     torch.manual_seed(1)
-    network = DrummerNetwork(DrummerConfig(hidden=16, recurrent=8))
+    network = DrummerNetwork(DrummerConfig(hidden=16, summary=8))
     write_tensors(tmp_path / "net.safetensors", network.state_dict(), {"config": network.config.to_json()})
     words = ["--data", str(tmp_path), "--checkpoint", str(tmp_path / "net.safetensors"), "--results", str(tmp_path)]
     assert drummer_table.main(words) == 0

@@ -24,7 +24,7 @@ from models.model_file import read_manifest
 
 def test_a_checkpoint_becomes_a_drummer_with_its_styles_and_figures(tmp_path: Path):
     torch.manual_seed(2)
-    network, pattern = DrummerNetwork(DrummerConfig(hidden=32, recurrent=8)), np.zeros((4, SIXTEENTHS, len(PARTS)))
+    network, pattern = DrummerNetwork(DrummerConfig(hidden=32, summary=8)), np.zeros((4, SIXTEENTHS, len(PARTS)))
     pattern[0, 0, 0] = 0.75
     card = {"config": network.config.to_json(), "figures": json.dumps({"songs": {"own": 0.5}})}
     card["styles"] = json.dumps({"polka": pattern.ravel().tolist()})
@@ -48,10 +48,10 @@ def test_what_is_no_checkpoint_of_a_drummer_is_refused(tmp_path: Path):
     assert not (tmp_path / "drummer.onnx").exists()
 
 
-@pytest.mark.parametrize("recurrent", [0, 24])
-def test_a_beat_in_onnx_equals_torch(recurrent: int, tmp_path: Path):
+@pytest.mark.parametrize("summary", [8, 24])
+def test_a_beat_in_onnx_equals_torch(summary: int, tmp_path: Path):
     torch.manual_seed(1)
-    network = DrummerNetwork(DrummerConfig(hidden=32, recurrent=recurrent)).eval()
+    network = DrummerNetwork(DrummerConfig(hidden=32, summary=summary)).eval()
     inputs = {
         "whole": (SIXTEENTHS, len(HEARD)), "whole_place": (LONGEST_BAR,), "part": (SIXTEENTHS, len(HEARD) + 1),
         "order": (LONGEST_BAR, LONGEST_BAR), "tempo": (1,),

@@ -124,7 +124,7 @@ def test_it_works_again_and_again_and_with_no_spare_ready(server, open_daw):
         daw.play(loud())
     wait_for_spare(server)
     assert daw.hold_chord() == HELD_CHORD
-    assert descriptors(server) == open_files, "an engine that is gone left something open"
+    assert descriptors(server) <= open_files, "an engine that is gone left something open"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.jack
 RATE, PERIOD, BEAT = 48_000, 256, 24_000
-SETTINGS = {"stream": "live", "humanise": 0, "fills": 0, "intro": "hats"}
+SETTINGS = {"stream": "live", "humanise": 0, "fills": 0, "intro": "hats", "room": 0}
 
 
 class Conductor:
