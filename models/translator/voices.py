@@ -16,6 +16,7 @@ from models.translator.symbols import dynamics_of
 
 RING_SECONDS = 0.7
 FAST, SLOW = 0.04, 0.3  # s, of the two clocks of a note's age
+SKIPPED = 0.016  # s of a learnt attack, which a hand would hear as delay: recordings are cut where their first noise is
 _COLUMN = {name: index for index, name in enumerate(FEATURES)}
 
 
@@ -82,7 +83,7 @@ class Voices:
             if voice is not None:
                 ended = voice.offset is not None and voice.offset < end
                 released = (end - voice.offset) / self._rate if ended and voice.offset is not None else np.nan
-                age = np.array((end - voice.onset) / self._rate)
+                age = np.array((end - voice.onset) / self._rate + SKIPPED)
                 features[index] = describe(age, np.array(released), np.array(voice.onset >= start))
         return features
 
