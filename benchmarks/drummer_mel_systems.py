@@ -29,7 +29,7 @@ from models.events import NoteOn
 from server.beats_file import read_beats as read_transport
 from server.errors import BacklineError
 from server.model_store import find_model, open_stream
-from server.run_file import run_stream
+from server.run_file import Take, run_stream
 
 STAGES = ("separated", "clean")
 NETWORKS = {
@@ -130,13 +130,21 @@ def in_room(dry: np.ndarray) -> np.ndarray:
     return np.asarray(bent(dry.astype(np.float32) + np.float32(ROOM) * answer))
 
 
-def _plays_drummer(model: str, song: Song) -> Played:
-    """As `backline run drummer BASS --beats BEATS` does."""
+def run_drummer(model: str, song: Song, with_beats: bool = True) -> Take:
+    """Play as `backline run drummer BASS --beats BEATS` does, or without `--beats`. Raises BacklineError."""
     audio, rate = song.bass
-    stream = open_stream(find_model(model), {}, rate, "cpu")
-    take = run_stream(stream, np.asarray(audio[None], np.float32), read_transport(song.beats_file).transports(rate))
-    hits = folded((event.sample / rate, event.pitch) for event in take.events() if isinstance(event, NoteOn))
-    return Played(take.audio[0], rate, hits)
+    told = read_transport(song.beats_file).transports(rate) if with_beats else ()
+    return run_stream(open_stream(find_model(model), {}, rate, "cpu"), np.asarray(audio[None], np.float32), told)
+
+
+def hits_of(take: Take) -> Hits:
+    """Return the drums of what was played."""
+    return folded((event.sample / take.rate, event.pitch) for event in take.events() if isinstance(event, NoteOn))
+
+
+def _plays_drummer(model: str, song: Song) -> Played:
+    take = run_drummer(model, song)
+    return Played(take.audio[0], take.rate, hits_of(take))
 
 
 def _sound(folder: Path, name: str) -> tuple[np.ndarray, int]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from server import beats_file
+from server.errors import BacklineError
+
 KICK, SNARE, TOM, TIME = 36, 38, 45, 42
 FOLDED = {
     KICK: (35, 36), SNARE: (37, 38, 39, 40), TOM: (41, 43, 45, 47, 48, 50),
@@ -65,17 +68,12 @@ class Scores:
 
 
 def read_beats(path: Path) -> Beats:
-    """Read a beat a line: seconds, then its number in the bar. Raises ValueError for what is no such file."""
+    """Read a beat a line, as `--beats` does. Raises ValueError for what is no such file."""
     try:
-        rows = [line.split()[:2] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        beats = Beats(np.array([float(row[0]) for row in rows]), np.array([int(float(row[1])) for row in rows]))
-    except (IndexError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no beats file: a line is a time in seconds and the beat's number in its bar"
-        ) from error
-    if len(beats.times) < 2 or (np.diff(beats.times) <= 0).any():
-        raise ValueError(f"{path} holds {len(beats.times)} beats; allowed: two or more whose times rise")
-    return beats
+        told = beats_file.read_beats(path)
+    except BacklineError as error:
+        raise ValueError(str(error)) from error
+    return Beats(np.array(told.seconds), np.array(told.numbers))
 
 
 def read_hits(path: Path) -> Hits:

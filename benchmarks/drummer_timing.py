@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.drummer_mel_systems import Song, read_songs
-from benchmarks.drummer_scores import Hits, folded, score
+from benchmarks.drummer_mel_systems import hits_of, read_songs, run_drummer
+from benchmarks.drummer_scores import score
 from benchmarks.record import RESULTS, Row, percentiles, print_table, write_rows
 from models.drummer.hearing import BassLine, BassNote
 from models.drummer.manifest import read_styles
 from models.drummer.planner import Planner, Settings
 from models.events import NoteOn, Transport
-from server.beats_file import read_beats
+from server.beats_file import found_beats
 from server.errors import BacklineError
 from server.model_store import find_model, open_stream
 from server.onnx_step import open_session, open_step
@@ -123,10 +123,10 @@ def songs(folder: Path) -> Iterator[Row]:
     rows: list[Row] = []
     for song in read_songs(folder):
         for told in ("beats given", "no beats"):
-            take = _play(song, told == "beats given")
-            row: Row = {"case": f"{song.name}: {told}"} | dict(score(song.hits, _hits(take), song.beats).to_json())
+            take = run_drummer("drummer", song, told == "beats given")
+            row: Row = {"case": f"{song.name}: {told}"} | dict(score(song.hits, hits_of(take), song.beats).to_json())
             if told == "no beats":
-                row |= found_beats(take, song.beats.times)
+                row |= lock(take, song.beats.times)
             rows.append(row)
             yield row
     for told in ("beats given", "no beats"):
@@ -137,38 +137,21 @@ def songs(folder: Path) -> Iterator[Row]:
         }
 
 
-def found_beats(take: Take, true: np.ndarray) -> Row:
+def lock(take: Take, true: np.ndarray) -> Row:
     """Return how the beats found fit: after how many true beats the first was known, F1 from there on, and the phase's error."""
     import mir_eval
 
-    if not take.found:
+    known = found_beats(take.found, take.rate, round(true[-1] * take.rate))
+    if known is None:
         return {"locked_after_beats": None, "beat_f1": 0.0, "phase_p95_ms": None}
-    seconds = []
-    ends = [t.sample for t in take.found[1:]] + [true[-1] * take.rate]
-    for found, end in zip(take.found, ends, strict=True):
-        a_beat = take.rate * 60 / max(found.tempo_bpm, 1e-9)
-        first = found.sample + (np.ceil(found.position) - found.position) * a_beat
-        seconds += list(np.arange(first, end, a_beat) / take.rate)
     locked = take.found[0].sample / take.rate
-    estimate, rest = np.array(seconds), true[true >= locked]
-    near = [float(np.abs(rest - at).min()) for at in estimate]
+    estimate, rest = np.array(known.seconds), true[true >= locked]
+    near = np.abs(rest - estimate[:, None]).min(1)
     return {
         "locked_after_beats": int((true < locked).sum()),
         "beat_f1": round(float(mir_eval.beat.f_measure(rest, estimate)), 3),
         "phase_p95_ms": round(1e3 * float(np.percentile(near, 95)), 1),
     }
-
-
-def _play(song: Song, with_beats: bool) -> Take:
-    """As `backline run drummer BASS` does, with `--beats` or without."""
-    audio, rate = song.bass
-    told = read_beats(song.beats_file).transports(rate) if with_beats else ()
-    stream = open_stream(find_model("drummer"), {}, rate, "cpu")
-    return run_stream(stream, np.asarray(audio[None], np.float32), told, 512)
-
-
-def _hits(take: Take) -> Hits:
-    return folded((event.sample / take.rate, event.pitch) for event in take.events() if isinstance(event, NoteOn))
 
 
 def _strokes(tempo_bpm: float, beats: Sequence[float], length: float) -> np.ndarray:

@@ -20,7 +20,6 @@ from benchmarks.drummer_ratings import OF_DRUMS, mixed
 from benchmarks.listening_page import FAILURES, Heard, Say, Version, lay_out, write_page
 from benchmarks.listening_server import serve
 from models.block import Samples
-from models.drummer.sampled import SampledKit
 from server.audio.file import AUDIO_SUFFIXES, read_audio
 from server.beats_file import Beats, read_beats
 from server.errors import BacklineError
@@ -92,22 +91,17 @@ def ours(model: str, song: Song, beats: Beats | None) -> Sound:
 
 
 def plain_beat(song: Song) -> Sound:
-    """Return hats in eighths, the kick on the odd beats and the snare on the even ones, by our kit."""
-    kit, places = SampledKit(RATE), [seconds * RATE for seconds in song.beats.seconds]
+    """Return hats in eighths, the kick on the odd beats and the snare on the even ones, by our kit in its room."""
+    from benchmarks.drummer_mel_systems import in_room
+    from models.drummer.published.rendered import play_kit
+
+    seconds, numbers = song.beats.seconds, song.beats.numbers
     struck = [
         row
-        for place, after, number in zip(
-            places, [*places[1:], 2 * places[-1] - places[-2]], song.beats.numbers, strict=True
-        )
-        for row in ((place, HAT, 80), (place, KICK if number % 2 else SNARE, 100), ((place + after) / 2, HAT, 64))
+        for now, after, number in zip(seconds, [*seconds[1:], 2 * seconds[-1] - seconds[-2]], numbers, strict=True)
+        for row in ((now, HAT, 80), (now, KICK if number % 2 else SNARE, 100), ((now + after) / 2, HAT, 64))
     ]
-    pieces, at = [], 0
-    for place, note, velocity in sorted(struck):
-        pieces.append(kit.mix(at, round(place) - at))
-        at = round(place)
-        kit.strike(at, note, velocity)
-    rest = round(song.bass[0].shape[1] / song.bass[1] * RATE) - at
-    return np.concatenate([*pieces, kit.mix(at, max(0, rest))])[None], RATE
+    return in_room(play_kit(np.array(sorted(struck)), song.bass[0].shape[1] / song.bass[1]))[None], RATE
 
 
 def published(checkpoint: Path, song: Song) -> Sound:

@@ -67,6 +67,8 @@ class Transport:
     beats_a_bar: float = 4.0
 
 
+DRUM_CHANNEL = 9  # of General MIDI: channel 10, as musicians count
+
 Event: TypeAlias = NoteOn | NoteOff | ControlChange | PitchBend
 """What MIDI can say; the only kind that a player gives."""
 HostEvent: TypeAlias = Event | Transport

@@ -139,7 +139,7 @@ class Groove:
 
     def _introduced(self, beat: Beat, hits: list[Hit]) -> list[Hit]:
         """Return what is played before the groove begins. hits: what the groove would have been."""
-        loud, start = 0.6 + 0.8 * self._settings.intensity, float(beat.number)
+        loud, start = self._settings.loudness, float(beat.number)
         if self._intro == "beat":
             return hits
         if self._intro == "count":

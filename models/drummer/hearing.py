@@ -58,7 +58,7 @@ class BassLine:
 
     def beat(self, number: int) -> np.ndarray:
         """Return what was heard of a beat: (sixteenths, features) float32."""
-        return self._beats.get(number, np.zeros((SIXTEENTHS, len(HEARD)), np.float32)).copy()
+        return self._beats.get(number, nothing_heard()).copy()
 
     def forget_before(self, beat: int) -> None:
         """Let go of beats that are no longer asked for."""
@@ -68,8 +68,13 @@ class BassLine:
     def _row(self, step: int) -> np.ndarray:
         beat, sixteenth = divmod(step, SIXTEENTHS)
         if beat not in self._beats:
-            self._beats[beat] = np.zeros((SIXTEENTHS, len(HEARD)), np.float32)
+            self._beats[beat] = nothing_heard()
         return self._beats[beat][sixteenth]
+
+
+def nothing_heard() -> np.ndarray:
+    """Return a beat in which the bass is silent: (sixteenths, features) float32."""
+    return np.zeros((SIXTEENTHS, len(HEARD)), np.float32)
 
 
 def bass_grid(bass: np.ndarray, beats: int) -> np.ndarray:
@@ -95,7 +100,7 @@ def heard_for(
     order = np.zeros((LONGEST_BAR, LONGEST_BAR), np.float32)
     order[:bar] = places[(place + np.arange(bar)) % bar]
     rows = {
-        "whole": line.beat(beat - 2) if line.knows(beat - 2) else np.zeros((SIXTEENTHS, len(HEARD)), np.float32),
+        "whole": line.beat(beat - 2) if line.knows(beat - 2) else nothing_heard(),
         "whole_place": places[(place - 2) % bar] if line.knows(beat - 2) else np.zeros(LONGEST_BAR, np.float32),
         "part": part,
         "order": order,

@@ -12,12 +12,11 @@ import numpy as np
 
 from models.block import Samples
 from models.drummer.ear import HOP, RATE, BassEar, Stroke
-from models.events import NoteOff, NoteOn
+from models.events import DRUM_CHANNEL, NoteOff, NoteOn
 
 TAPS = 61  # of the filter before the ear; linear phase
 CUTOFF_HZ = 7000.0
 ATTACK_SECONDS = 0.01  # a plucked string is heard so long after it began: 0 to 25 ms, the lower the longer
-DRUM_CHANNEL = 9
 
 
 @dataclass(frozen=True, slots=True)

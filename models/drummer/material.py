@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 
 from models.drummer.kit import is_drum
+from models.events import DRUM_CHANNEL
 
 Split = Literal["train", "validation", "test"]
 SOURCES = ("groove", "multitrack", "band")
 BASS_PROGRAMS = range(32, 40)  # General MIDI
-DRUM_CHANNEL = 9
 FEWEST_NOTES = 24  # of bass and of drums, in a song that is learned from
 LONGEST_BEATS = 480  # of a song: what follows repeats
 SPLIT = Path(__file__).with_name("split.json")

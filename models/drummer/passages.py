@@ -69,17 +69,28 @@ def plain_beat(bar: int) -> np.ndarray:
     return plain.reshape(-1, 3)
 
 
+def groove_cosine(true: np.ndarray, played: np.ndarray) -> float:
+    """Return the mean over bars of the cosine between (bars, sixteenths, 3) of 0 and 1; a bar empty on both sides counts 1, on one 0."""
+    a, b = true.reshape(len(true), -1), played.reshape(len(played), -1)
+    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.mean(np.where(size > 0, (a * b).sum(1) / np.maximum(size, 1e-9), ~a.any(1) & ~b.any(1))))
+
+
+def f1(true: np.ndarray, played: np.ndarray) -> float:
+    """Return F1 between hits of 0 and 1, on the same sixteenths."""
+    return float(2 * (true * played).sum() / max(1, true.sum() + played.sum()))
+
+
 def plain_fit(passage: Passage) -> float:
     """Return the mean cosine between a passage's bars and the plain beat."""
-    bars, plain = passage.grooves.reshape(len(passage.grooves), -1), plain_beat(passage.bar).ravel()
-    return float(np.mean(bars @ plain / np.maximum(1e-9, np.linalg.norm(bars, axis=1) * np.linalg.norm(plain))))
+    bars = passage.grooves
+    return groove_cosine(bars, np.broadcast_to(plain_beat(passage.bar), bars.shape))
 
 
 def plain_kick(passage: Passage) -> float:
     """Return F1 between a passage's kicks and the plain beat's."""
     kicks = passage.grooves[..., 0]
-    plain = np.broadcast_to(plain_beat(passage.bar)[:, 0], kicks.shape)
-    return float(2 * (kicks * plain).sum() / max(1, kicks.sum() + plain.sum()))
+    return f1(kicks, np.broadcast_to(plain_beat(passage.bar)[:, 0], kicks.shape))
 
 
 def weight_of(passage: Passage) -> float:

@@ -62,6 +62,11 @@ class Settings:
         """The swing that is played."""
         return TRIPLET if self.ternary else self.swing
 
+    @property
+    def loudness(self) -> float:
+        """What velocities are multiplied by; 1 as learned."""
+        return 0.6 + 0.8 * self.intensity
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -166,7 +171,7 @@ class Planner:
             learned = late[sixteenth, part] + LATE_SPREAD * noise[0, sixteenth, part]
             place = beat + swung(sixteenth / SIXTEENTHS, settings.middle) + settings.humanise * learned / SIXTEENTHS
             hard = velocity[sixteenth, part] + settings.humanise * VELOCITY_SPREAD * noise[1, sixteenth, part]
-            hard *= 0.6 + 0.8 * settings.intensity
+            hard *= settings.loudness
             note = NOTES[part]
             if part == TIME and settings.intensity >= RIDE_FROM:
                 note = RIDE

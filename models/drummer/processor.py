@@ -19,13 +19,13 @@ from models.block import Block
 from models.drummer.course import Course
 from models.drummer.drum_map import drum_map
 from models.drummer.groove import VALUES, WINDOW, Groove
-from models.drummer.listener import DRUM_CHANNEL, BassListener, Ended, Heard
+from models.drummer.listener import BassListener, Ended, Heard
 from models.drummer.manifest import read_styles
 from models.drummer.metre import METRES
 from models.drummer.planner import Hit
 from models.drummer.room import Room
 from models.drummer.sampled import SampledKit, bent
-from models.events import Event, HostEvent, NoteOff, NoteOn, Transport, time_order
+from models.events import DRUM_CHANNEL, Event, HostEvent, NoteOff, NoteOn, Transport, time_order
 from models.manifest import Manifest
 from models.rhythm.beat_finder import BeatFinder
 from models.step import Step, only_step

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.drummer.config import HEARD, SIXTEENTHS
-from models.drummer.hearing import BassLine
+from models.drummer.config import SIXTEENTHS
+from models.drummer.hearing import BassLine, nothing_heard
 
 MOST_BEATS = 8192  # half an hour at 270 bpm
 
@@ -34,7 +34,7 @@ class RememberedLine(BassLine):
         for number in self._entered:
             if number + 1 <= until:
                 bass = self._beats.get(number)
-                self._before[number] = _silent() if bass is None else bass
+                self._before[number] = nothing_heard() if bass is None else bass
         self._entered.clear()
         self._beats.clear()
         while len(self._before) > MOST_BEATS:
@@ -66,7 +66,3 @@ class RememberedLine(BassLine):
         rows[known:] = before[known:]
         self._completed[number] = rows
         return SIXTEENTHS
-
-
-def _silent() -> np.ndarray:
-    return np.zeros((SIXTEENTHS, len(HEARD)), np.float32)

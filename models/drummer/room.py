@@ -26,31 +26,28 @@ class Room:
     @property
     def idle(self) -> bool:
         """Whether nothing rings any more that could be heard."""
-        return not self._rings
+        return self._quiet > len(self._pieces)
 
     def reset(self) -> None:
         """Forget what rings."""
         self._spectra = np.zeros_like(self._pieces)  # of the last hops, each with the one before it; a ring
         self._newest, self._last = 0, np.zeros(self._hop, np.float32)
         self._quiet = len(self._pieces) + 1  # hops since something was played
-        self._rings = False
 
     def answer(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the room adds to a hop of sound, (hop,); its energy is the sound's."""
         if np.abs(sound).max(initial=0) > SILENT:
-            self._quiet, self._rings = 0, True
-        elif self._quiet <= len(self._pieces):
-            self._quiet += 1
-        elif not self._rings:
+            self._quiet = 0
+        elif self.idle:
             return np.zeros(self._hop, np.float32)
+        else:
+            self._quiet += 1
         self._newest = (self._newest - 1) % len(self._pieces)
         self._spectra[self._newest] = np.fft.rfft(np.concatenate([self._last, sound]))
         self._last = sound.copy()
         split = len(self._pieces) - self._newest
         whole = np.einsum("pf,pf->f", self._spectra[self._newest :], self._pieces[:split])
         whole += np.einsum("pf,pf->f", self._spectra[: self._newest], self._pieces[split:])
-        if self._quiet > len(self._pieces):
-            self._rings = False
         return np.fft.irfft(whole)[self._hop :].astype(np.float32)
 
 

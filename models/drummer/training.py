@@ -23,8 +23,9 @@ from models.drummer.config import LONGEST_BAR, SIXTEENTHS, USUAL_BPM, DrummerCon
 from models.drummer.kit import CRASH, KICK, SNARE, TIME
 from models.drummer.mishearing import misheard
 from models.drummer.network import DrummerNetwork, Heard, Plan
-from models.drummer.passages import Passage, style_patterns, weight_of
+from models.drummer.passages import Passage, f1, groove_cosine, style_patterns, weight_of
 from models.drummer.planning import CRASH_SHARE, likeliest_bar
+from models.layers.averaging import average_into
 from models.layers.checkpoint import write_tensors
 
 logger = logging.getLogger(__name__)
@@ -125,10 +126,7 @@ def learn(
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)
                 optimizer.step()
-                keep = min(AVERAGING, step / (step + 10))
-                with torch.no_grad():
-                    for held, value in zip(averaged.parameters(), network.parameters(), strict=True):
-                        held.lerp_(value, 1 - keep)
+                average_into(averaged.parameters(), network.parameters(), step, AVERAGING)
                 step += 1
                 mean += (loss.item() - mean) / min(step, 100)
         over = number + 1 == rounds or time.monotonic() - began > 60 * minutes
@@ -227,7 +225,7 @@ def validate(network: DrummerNetwork, passages: Sequence[Passage], known: int = 
         for source in (passage, _other(passages, index)):
             bass = np.resize(source.bass, passage.bass.shape)
             played = likeliest_bar(chances(network, bass, passage.bar, passage.tempo_bpm, known), passage.bar)
-            row += [_cosine(true, played), _f1(true[..., 0], played[..., 0])]
+            row += [groove_cosine(true, played), f1(true[..., 0], played[..., 0])]
         rows.append(row)
 
     return {
@@ -240,16 +238,6 @@ def _other(passages: Sequence[Passage], index: int) -> Passage:
     """Return a passage in the same metre whose bass can stand in for this one's."""
     order = [passages[(index + len(passages) // 2 + i) % len(passages)] for i in range(len(passages))]
     return next(passage for passage in order if passage.bar == passages[index].bar)
-
-
-def _cosine(true: np.ndarray, played: np.ndarray) -> float:
-    a, b = true.reshape(len(true), -1), played.reshape(len(played), -1)
-    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.mean(np.where(size > 0, (a * b).sum(1) / np.maximum(size, 1e-9), ~a.any(1) & ~b.any(1))))
-
-
-def _f1(true: np.ndarray, played: np.ndarray) -> float:
-    return float(2 * (true * played).sum() / max(1, true.sum() + played.sum()))
 
 
 def _rounded(patterns: dict[str, np.ndarray]) -> dict[str, list[float]]:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.layers.averaging import average_into
 from models.layers.checkpoint import read_run, write_run, write_tensors
 from models.performer.alignment import refine_onsets
 from models.performer.config import INSTRUMENTS, PerformerConfig
@@ -216,7 +217,4 @@ def _correct(
     if not torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)):
         return
     optimizer.step()
-    keep = min(AVERAGING, step / (step + 10))
-    with torch.no_grad():
-        for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
-            mean.lerp_(value, 1 - keep)
+    average_into(averaged.parameters(), network.parameters(), step, AVERAGING)

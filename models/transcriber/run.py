@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.layers.averaging import average_into
 from models.layers.checkpoint import read_run, write_run, write_tensors
 from models.transcriber.material import TrainingError
 from models.transcriber.network import BEND_REACH, SHIFT_REACH, TranscriberNetwork
@@ -95,10 +96,7 @@ class Run:
         )
 
     def _average(self) -> None:
-        keep = min(AVERAGING, self.step / (self.step + 20))
-        with torch.no_grad():
-            for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
+        average_into(self.averaged.parameters(), self.network.parameters(), self.step, AVERAGING, 20)
 
     def settled(self) -> TranscriberNetwork:
         """Return the averaged network on the CPU, where validation hears."""

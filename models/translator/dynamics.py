@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.layers.averaging import average_into
 from models.translator.config import GROUPS, LOWEST_PITCH
 from models.translator.listener import Listener
 from models.translator.losses import CROSS, symbols_of_notes
@@ -106,9 +107,7 @@ def learn_dynamics(
             _loss(network, some, torch_rng).backward()
             optimizer.step()
             step += 1
-            with torch.no_grad():
-                for mean, parameter in zip(means, reader.parameters(), strict=True):
-                    mean.lerp_(parameter, 1 - min(AVERAGING, step / (step + 10)))
+            average_into(means, reader.parameters(), step, AVERAGING)
             if step % 500 == 0:
                 report(step)
         elapsed = time.process_time() - began

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.layers.averaging import average_into
 from models.layers.checkpoint import read_run, read_tensors, write_run, write_tensors
 from models.translator.config import GROUPS, LOWEST_PITCH, PITCHES, SYMBOLS, TranslatorConfig
 from models.translator.dynamics import learn_dynamics
@@ -140,10 +141,7 @@ def learn(
         sum(losses.values()).backward()  # type: ignore[union-attr]
         if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_LIMIT)):
             optimizer.step()
-            keep = min(AVERAGING, step / (step + 10))
-            with torch.no_grad():
-                for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
-                    mean.lerp_(value, 1 - keep)
+            average_into(averaged.parameters(), network.parameters(), step, AVERAGING)
         step += 1
         sums = {name: 0.98 * sums.get(name, value.item()) + 0.02 * value.item() for name, value in losses.items()}
         elapsed += time.process_time() - began

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import mido
 
-from models.events import Event, NoteOff, NoteOn, time_order
+from models.events import DRUM_CHANNEL, Event, NoteOff, NoteOn, time_order
 from server.errors import BacklineError
 from server.midi.file import check_length, event_of, open_midi, readable, timed_messages
 
-DRUM_CHANNEL = 9  # channel 10, as musicians count
 CLIP_RATE = 48_000  # Hz at which a clip is played where nothing asks for another: what a DAW's project has
 RING_SECONDS = 1.0  # after the last event, for what rings on
 SHORTEST_SECONDS = 0.05  # of a note that the file gives no length
