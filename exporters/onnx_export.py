@@ -19,6 +19,7 @@ from onnx import helper
 from torch import Tensor, nn
 
 from exporters.errors import ExportError
+from exporters.half import store_half
 from exporters.parity import check_parity
 from exporters.placing import check_place, place
 from exporters.self_check import check_graph
@@ -102,11 +103,11 @@ def export(
     return difference
 
 
-def export_parts(networks: Mapping[str, nn.Module], manifest: Manifest, path: Path) -> float:
+def export_parts(networks: Mapping[str, nn.Module], manifest: Manifest, path: Path, half: bool = False) -> float:
     """Write a model of several graphs, a folder or a .zip by its name, and return the largest torch-to-ONNX difference over 50 hops.
 
-    networks: graph name -> network. Each graph gets the file NAME.onnx. Raises ExportError as `export`, with nothing written, and
-    where `path` is a folder of something else.
+    networks: graph name -> network. Each graph gets the file NAME.onnx. half: weights that half precision holds are stored in it.
+    Raises ExportError as `export`, with nothing written, and where `path` is a folder of something else.
     """
     check_place(path)
     with tempfile.TemporaryDirectory() as name:
@@ -114,7 +115,10 @@ def export_parts(networks: Mapping[str, nn.Module], manifest: Manifest, path: Pa
         draft.mkdir()
         for graph in manifest.graphs:
             file = draft / f"{graph.name}.onnx"
-            onnx.save(trace(networks[graph.name], graph), file)
+            model = trace(networks[graph.name], graph)
+            if half:
+                store_half(model)
+            onnx.save(model, file)
             graphs.append(replace(graph, file=file.name, checksum=graph_checksum(file.read_bytes())))
             differences.append(_checked(manifest, graph, file, {"": networks[graph.name]}))
         text = replace(manifest, graphs=tuple(graphs), checksum="").to_json()

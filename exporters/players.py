@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any  # Any: decoder settings are JSON
 
 from exporters.branches import join_branches
 from exporters.errors import ExportError
+from exporters.half import halved
 from exporters.onnx_export import describe_graph, export, export_parts, trace
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.arranger.ear_network import EarNetwork
+    from models.arranger.network import ArrangerNetwork, Encoder, Writer
     from models.drummer.network import DrummerNetwork
     from models.transcriber.network import TranscriberNetwork
     from models.translator.listener import Listener
@@ -199,11 +202,53 @@ def write_drummer(
     return export(network, drummer_manifest(graph, network.config, styles, quality), path)
 
 
+def export_arranger(checkpoint: Path | None, path: Path, quality: Mapping[str, float]) -> float:
+    """Write an arranger's three graphs from a folder with the checkpoints of its ear and of its writer, and their cards' figures."""
+    from safetensors import SafetensorError
+
+    from models.arranger.ear_network import load_ear
+    from models.arranger.network import load_network
+    from models.layers.checkpoint import read_card
+
+    files = {name: Path(checkpoint or "") / f"{name}.safetensors" for name in ("ear", "writer")}
+    missing = [str(file) for file in files.values() if not file.exists()]
+    if checkpoint is None or missing:
+        raise ExportError(
+            f"there is no checkpoint {', '.join(missing) or checkpoint}; `backline train arranger` makes a folder with both"
+        )
+    networks: list[Any] = []  # of two kinds
+    measured: dict[str, float] = {}
+    for (name, file), load in zip(files.items(), (load_ear, load_network), strict=True):
+        try:
+            networks.append(load(file))
+            figures = json.loads(read_card(file).get("figures", "{}"))
+            measured |= {f"validation {name} {key}": float(value) for key, value in figures.items()}
+        except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise ExportError(f"{file} is no checkpoint of this arranger: {str(error).splitlines()[0]}") from error
+    return write_arranger(networks[0], networks[1], path, measured | dict(quality))
+
+
+def write_arranger(ear: EarNetwork, writer: ArrangerNetwork, path: Path, quality: Mapping[str, float]) -> float:
+    """Write an arranger of these networks, with weights in half precision: they are rounded first, so that torch and ONNX agree."""
+    from models.arranger.manifest import CLOCKS, INPUTS, arranger_manifest
+
+    networks: dict[str, EarNetwork | Encoder | Writer] = {
+        "ear": halved(ear), "encode": halved(writer.encode), "write": halved(writer.write),
+    }  # fmt: skip
+    graphs = tuple(
+        replace(describe_graph(name, network, dict(INPUTS[name])), clock=CLOCKS[name])
+        for name, network in networks.items()
+    )
+    settings = {"ear": ear.config.to_json(), "writer": writer.config.to_json()}
+    return export_parts(networks, arranger_manifest(graphs, settings, quality), path, half=True)
+
+
 EXPORTERS: Mapping[str, Callable[[Path | None, Path, Mapping[str, float]], float]] = {
     "probe": export_probe,
     "transcriber": export_transcriber,
     "performer": export_performer,
     "translator": export_translator,
     "drummer": export_drummer,
+    "arranger": export_arranger,
 }
 """Player -> function of (checkpoint, path, figures to add) that writes a file and returns torch's difference to ONNX."""

@@ -18,10 +18,11 @@ DECODERS: Mapping[str, str] = {
     "performer": "models.performer.processor:PerformerProcessor",
     "translator": "models.translator.processor:TranslatorProcessor",
     "drummer": "models.drummer.processor:DrummerProcessor",
+    "arranger": "models.arranger.processor:ArrangerProcessor",
 }
 """Decoder name -> class taking (manifest, steps, settings), where the manifest faces the direction of the settings."""
 
-BUNDLED = ("probe", "transcriber", "performer", "translator", "drummer")
+BUNDLED = ("probe", "transcriber", "performer", "translator", "drummer", "arranger")
 """Players that come with Backline, each as models/NAME/NAME.onnx, or as the folder models/NAME/NAME where it has several graphs."""
 
 

@@ -27,6 +27,7 @@ class StreamSpec:
     live_delay: how far a live event is usually behind its onset; its file time is the emission less this.
     planned: its events are decided before their places, by what the transport says: live ones leave at their places, and where the
     transport breaks off nothing that was planned is played. ahead: a live stream's events are handed on so long before they are due.
+    kept: its latency is bars long, so that what lies before a break still leaves after it, in a commit stream.
     """
 
     sample_rate: int
@@ -38,6 +39,7 @@ class StreamSpec:
     live_delay: int = 0
     planned: bool = False
     ahead: int = 0
+    kept: bool = False
 
     @property
     def earliest(self) -> int:

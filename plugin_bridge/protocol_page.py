@@ -53,9 +53,9 @@ comes back from there, to the address the blocks came from. The data port stays 
   the model's default. `/backline/models` tells under `directions` what each takes and gives, its heads and its parameters; beside it
   stand those of the default one. A stream has the ports and parameters of its direction and no others, and keeps it.
 * A stream whose player gives audio and no notes declares its latency in `stream=live` too: the one of the head that is chosen then.
-* A player that plans on the transport's beats (the drummer) has a parameter `ahead_ms`: in a live stream its messages come so long before
-  they are due, each with the sample at which it is, and its audio as much earlier, which makes up for what lies behind the client. Where
-  the transport breaks off, the client drops what is not due yet.
+* A player that plans on the transport's beats (drummer, arranger) has a parameter `ahead_ms`: in a live stream its messages come so
+  long before they are due, each with the sample at which it is, and its audio as much earlier, which makes up for what lies behind
+  the client. Where the transport breaks off, the client drops what is not due yet.
 * A player that has a `magnitude` port shows its spectrogram to whoever asks the data port, be it another program than the one
   that sends the blocks: `/backline/magnitude` with the frames a second that are wanted. `/backline/status` tells streams and their ports.
 * At `pace` realtime, audio more than 0.1 s behind the newest block is dropped and counted instead of making everything late,

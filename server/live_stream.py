@@ -164,7 +164,7 @@ class LiveStream:
     def _follow(self, transport: Transport) -> list[Emission]:
         """Let the player know of the transport from here on; where it broke off, return the ends of sounding notes.
 
-        What the player has heard is kept, but of what lies before the break no note starts any more.
+        What the player has heard is kept, but of what lies before the break no note starts any more, unless the stream keeps it.
         """
         here = round(transport.sample)
         self._transport = transport
@@ -172,7 +172,7 @@ class LiveStream:
         self._incoming.append(transport)
         broke_off = self._watch.broke_off(transport.playing, transport.host_sample, here)
         self.clip.follow(transport, broke_off)
-        if not broke_off:
+        if not broke_off or self.spec.kept:
             return []
         self._deaf_before = here
         if self.spec.planned:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,12 +26,17 @@ from torch import nn
 
 from exporters.onnx_export import describe_graph, export, export_parts
 from exporters.players import write_translator
+from models.arranger.config import BANDS, EAR_AHEAD, FEATURE, KEYS, LATENT, LOWEST, LOWEST_KEY, SLOTS
+from models.arranger.config import PITCHES as PIANO_PITCHES
+from models.arranger.manifest import CLOCKS, arranger_manifest
+from models.arranger.manifest import INPUTS as ARRANGER_INPUTS
 from models.block import Samples
 from models.events import Event
-from models.manifest import Parameter, Port
+from models.manifest import Manifest, Parameter, Port
 from models.probe.manifest import probe_manifest
 from models.probe.network import HOP, TAIL, ProbeNetwork
 from models.probe.processor import PEAK_REACH
+from models.registry import bundled_files
 from models.step import Tensors
 from models.transcriber.config import LOWEST_PITCH, PITCHES, TranscriberConfig
 from models.transcriber.manifest import transcriber_manifest
@@ -266,6 +272,118 @@ def translator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("translator")
     write_translator(network, folder / "translator", {})
     return folder
+
+
+class PlainEar(nn.Module):
+    """Hears the levels of pitches: what is loud and louder than its neighbours sounds, what has become so begins."""
+
+    def initial_state(self, batch):
+        return {"before": torch.full((batch, EAR_AHEAD + 2, BANDS), -90.0)}
+
+    def step(self, spectrum, state):
+        seen = torch.cat([state["before"], spectrum[:, None]], 1)
+        pitches = seen[:, :3, : 2 * PIANO_PITCHES].unflatten(2, (-1, 2)).mean(3)
+        before, level = pitches[:, 0], pitches[:, 2]
+        sides = nn.functional.max_pool1d(level[:, None], 3, 1, 1)[:, 0]
+        frame = torch.sigmoid((level + 35) / 2) * (level >= sides).float()
+        onset = frame * torch.sigmoid(level - before - 6)
+        none = 0 * onset
+        top = none.scatter(1, (onset * torch.arange(PIANO_PITCHES)).argmax(1, keepdim=True), 1.0)
+        places = torch.arange(PIANO_PITCHES)
+        bass, lowest = (places < 24).float(), (places < 10).float()
+        heard = torch.stack([onset, frame, onset * top, frame * top, onset * bass], 1)
+        beat = torch.stack([(onset * low).amax(1) for low in (bass, lowest)], 1)
+        classes = nn.functional.pad(frame, (4, 0)).unflatten(1, (-1, 12)).amax(1)
+        root = torch.cat([classes, 0.1 + none[:, :1]], 1)
+        chord = torch.cat([root / root.sum(1, keepdim=True), classes, root / root.sum(1, keepdim=True)], 1)
+        loudness = torch.sigmoid((seen[:, 2].mean(1, keepdim=True) + 60) / 20)
+        return {"beat": beat, "chord": chord, "heard": heard, "loudness": loudness}, {"before": seen[:, 1:]}
+
+
+class PlainEncoder(nn.Module):
+    """Says that what began on a sixteenth begins there, or what a texture has there; z is the mode and how much was prompted."""
+
+    def initial_state(self, batch):
+        return {}
+
+    def step(self, heard, chords, prompt, texture, mode, state):
+        below = LOWEST - LOWEST_KEY
+        onsets = nn.functional.pad(heard[:, :, 0], (below, KEYS - PIANO_PITCHES - below))
+        wanted = torch.where(mode[:, None, 3:] > 0, (texture > 0).float(), onsets)
+        told = torch.cat([0 * wanted[..., : FEATURE - 2 * KEYS], 0 * wanted, wanted], 2)
+        said = torch.cat([mode, chords.sum((1, 2))[:, None], prompt.sum((1, 2))[:, None]], 1)
+        return {"z": nn.functional.pad(said, (0, LATENT - said.shape[1])), "features": told}, state
+
+
+class PlainWriter(nn.Module):
+    """Writes what the features say, the surest first, each an eighth long."""
+
+    def initial_state(self, batch):
+        return {"written": torch.zeros(batch, 1)}
+
+    def step(self, z, feature, first, allowed, state):
+        sure, key = (feature[:, -KEYS:] * allowed).topk(SLOTS, dim=1)
+        there = (sure > 0.5).float()
+        pitch = there * (key.float() + 1) - 1
+        said = {"pitch": pitch, "length": 1 + there, "sure": there * sure + 0 * z[:, :SLOTS]}
+        return said, {"written": state["written"] * (1 - first) + there.sum(1, keepdim=True)}
+
+
+@pytest.fixture(scope="session")
+def plain_networks() -> dict[str, nn.Module]:
+    """The graphs of an arranger that plays what begins, as soon as it knows: graph -> network. They need no weights."""
+    return {"ear": PlainEar(), "encode": PlainEncoder(), "write": PlainWriter()}
+
+
+@pytest.fixture(scope="session")
+def plain_manifest(plain_networks: dict[str, nn.Module]) -> Manifest:
+    """The manifest of an arranger of `plain_networks`."""
+    graphs = [
+        replace(describe_graph(name, network, dict(ARRANGER_INPUTS[name])), clock=CLOCKS[name])
+        for name, network in plain_networks.items()
+    ]
+    return replace(arranger_manifest(tuple(graphs), {}, {}), title="A pianist who plays what begins")
+
+
+@pytest.fixture(scope="session")
+def arranger_folder(
+    tmp_path_factory: pytest.TempPathFactory, plain_networks: dict[str, nn.Module], plain_manifest: Manifest
+) -> Path:
+    """A folder with `plain_arranger`, of `plain_networks`."""
+    folder = tmp_path_factory.mktemp("arranger")
+    export_parts(plain_networks, plain_manifest, folder / "plain_arranger")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def arranger_models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Options of a server that has a model called `arranger`: none where one ships, else a folder with one that needs no training."""
+    if "arranger" in bundled_files():
+        return ()
+    folder = tmp_path_factory.mktemp("arranger_models")
+    shutil.copytree(request.getfixturevalue("arranger_folder") / "plain_arranger", folder / "arranger")
+    return "--models", str(folder)
+
+
+@pytest.fixture(scope="session")
+def song() -> Callable[..., Samples]:
+    """A function (rate, beats, seconds_a_beat=0.5, first=0.0) -> (1, n) float32: a beat in the bass, on each downbeat a fifth below and
+    louder, and chords in eighths above, of four bars that come again."""
+
+    def make(rate: int, beats: int, seconds_a_beat: float = 0.5, first: float = 0.0) -> Samples:
+        audio = np.zeros(round(rate * (first + beats * seconds_a_beat)))
+        roots = (45, 41, 48, 43)
+        for eighth in range(2 * beats):
+            root, begin = roots[eighth // 8 % 4], round(rate * (first + eighth * seconds_a_beat / 2))
+            time = np.arange(min(round(0.6 * seconds_a_beat * rate), audio.size - begin)) / rate
+            tones = [(root + 12 + step, 0.06) for step in (0, 4, 7)] + [(root + 24 + (0, 4, 7, 12)[eighth % 4], 0.08)]
+            tones += [(root - 12 * (eighth % 8 == 0), 0.25 if eighth % 8 == 0 else 0.12)] if eighth % 2 == 0 else []
+            for pitch, level in tones:
+                hertz = 440 * 2 ** ((pitch - 69) / 12)
+                audio[begin : begin + time.size] += level * np.exp(-5 * time) * np.sin(2 * np.pi * hertz * time)
+        return audio[None].astype(np.float32)
+
+    return make
 
 
 class RunningServer:

@@ -18,8 +18,12 @@ TRAINABLE = {
     "performer": ("live", "published"),
     "translator": ("live",),
     "drummer": ("live",),
+    "arranger": ("live",),
 }
 """Player -> its networks, the usual one first."""
+
+VARIANTS = ("autoregressive", "prior", "supervised", "supervised_kl", "chord_only")
+"""What the arranger's network can be, the one that ships first; the others are compared with it."""
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "on_off": {"live": False, "published": ()},
@@ -66,6 +70,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without", choices=sorted(WITHOUT), help="performer: leave out the on/off encoder or the multi-band blocks"
     )
+    parser.add_argument("--variant", choices=VARIANTS, help=f"arranger: which network (default {VARIANTS[0]})")
+    parser.add_argument(
+        "--heard", type=Path, metavar="DIR", help="arranger: what its ear heard of the songs (default: simulated)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of renders and training (default 1)")
 
 
@@ -79,6 +87,8 @@ def main(arguments: argparse.Namespace) -> int:
         return refuse(f"--network is '{arguments.network}'; allowed for the {arguments.model}: {', '.join(networks)}")
     if not arguments.data.is_dir():
         return refuse(f"there is no folder {arguments.data}")
+    if arguments.heard and not arguments.heard.is_dir():
+        return refuse(f"there is no folder {arguments.heard}")
     first, alone = os.environ.get("RANK", "0") == "0", os.environ.get("WORLD_SIZE", "1") == "1"
     begun = arguments.start_from and arguments.model != "translator"
     if arguments.network in ("published", "live") and (begun or not alone):
@@ -109,6 +119,11 @@ def _train(arguments: argparse.Namespace) -> Path:
         from models.drummer.training import train as train_drummer
 
         return train_drummer(arguments.data, arguments.output, **common)
+    if arguments.model == "arranger":
+        from models.arranger.training import train as train_arranger
+
+        variant = arguments.variant or VARIANTS[0]
+        return train_arranger(arguments.data, arguments.output, **common, variant=variant, heard=arguments.heard)
     if arguments.network == "published":
         from models.transcriber.published.experiment import train_published
 

@@ -15,6 +15,8 @@ from models.sound.speech import talk
 # libsndfile's containers and encoders, and the ends of its compression level that sound like 10 to 35 kb/s at 16 kHz
 CODECS = (("OGG", "VORBIS", 0.3, 1.0), ("OGG", "OPUS", 0.9, 1.0), ("MP3", "MPEG_LAYER_III", 0.5, 0.95))
 
+WRITTEN_AT_ONCE = 65536  # samples: libsndfile's Vorbis encoder ends the process where it is given minutes at once
+
 
 def record(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Make a dry instrument (samples,) float32 into a recording of the same length, peak -30..0 dB."""
@@ -54,9 +56,11 @@ def coded(
     form, encoder, least, most = codec
     peak = np.abs(samples).max() + np.float32(1e-6)
     stream = io.BytesIO()
-    soundfile.write(
-        stream, samples / peak, sample_rate, encoder, format=form, compression_level=float(rng.uniform(least, most))
-    )
+    with soundfile.SoundFile(
+        stream, "w", sample_rate, 1, encoder, format=form, compression_level=float(rng.uniform(least, most))
+    ) as file:
+        for first in range(0, len(samples), WRITTEN_AT_ONCE):
+            file.write(samples[first : first + WRITTEN_AT_ONCE] / peak)
     stream.seek(0)
     decoded, _ = soundfile.read(stream, dtype="float32")
     kept = min(len(decoded), len(samples))

@@ -18,9 +18,12 @@ FIRST = (
     "translator listen",
     "translator play",
     "drummer",
+    "arranger",
 )  # in this order at the front, so that what a session saved keeps its meaning; the rest by name
 ABBREVIATIONS = ("mpe",)
-DEFAULTS = {"drummer": {"stream": "live"}}  # plays on the host's beats, so that it needs no latency
+DEFAULTS = {
+    name: {"stream": "live"} for name in ("drummer", "arranger")
+}  # on the host's beats, so that they need no latency
 
 
 def describe(models: dict[str, Any]) -> str:

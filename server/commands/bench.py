@@ -25,6 +25,7 @@ ORDER = (
 )
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
+    "arranger_bars",
     "drummer_full_size",
     "drummer_mel_table",
     "drummer_ratings",

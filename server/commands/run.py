@@ -21,12 +21,13 @@ from server.commands.options import (
     say_remarks,
     tempo_of,
 )
-from server.directions import gives, said_of, takes, turned
+from server.directions import Settings, gives, said_of, takes, turned
 from server.errors import BacklineError
 from server.files import require_folder
 from server.midi.clip import CLIP_RATE, read_clip
 from server.midi.file import MIDI_SUFFIXES, TICKS_PER_BEAT, write_midi
 from server.midi.tempo_map import read_tempo
+from server.midi.texture import read_texture
 from server.model_store import find_model, open_stream
 from server.picture import PICTURE_SUFFIXES, Picture
 from server.run_file import Take, long_silence, run_stream, write_log
@@ -55,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, metavar="EVENTS.jsonl", help="write every event as it leaves")
     parser.add_argument(
         "--beats", type=Path, metavar="FILE",
-        help="the host's transport for the drummer: a beat a line, its time in seconds and its number in the bar; "
+        help="the host's transport for drummer and arranger: a beat a line, its time in seconds and its number in the bar; "
         f"without it a .mid has its own, which '{NO_BEATS}' leaves out, and in audio the beat is found",
     )  # fmt: skip
 
@@ -66,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
     for path in (*arguments.output, *([arguments.log] if arguments.log else [])):
         require_folder(path)
     heard, given = [_kind(arguments.input)], [_kind(path) for path in arguments.output]
-    manifest, settings = turned(model.manifest, parse_settings(arguments.set), heard, given)
+    manifest, settings = turned(model.manifest, _with_files(parse_settings(arguments.set)), heard, given)
     _check_outputs(manifest, arguments.output)
     beats = _read_beats(manifest, arguments.beats)
     samples, played, rate = _read_input(manifest, arguments)
@@ -97,7 +98,9 @@ def main(arguments: argparse.Namespace) -> int:
     if tempos is None and _plans(manifest):
         found = found_beats(take.found, rate, samples.shape[1])
         tempos = None if found is None else found.tempo_map(TICKS_PER_BEAT)
-        _say_what_was_found(arguments.input, take, found)
+        _say_what_was_found(manifest, arguments.input, take, found)
+    elif _plans(manifest) and not any(isinstance(emission.event, NoteOn) for emission, _ in take.emissions):
+        print(f"{said_of(manifest)} found nothing to play to in {arguments.input}", file=sys.stderr)
     for path in notes:
         write_midi(path, take.events(), rate, model.manifest.name, tempo_of(settings), tempos)
     for path in pictures:
@@ -106,6 +109,12 @@ def main(arguments: argparse.Namespace) -> int:
         write_log(arguments.log, take)
     print(_summary(manifest, take, [*arguments.output, *([arguments.log] if arguments.log else [])]))
     return 0
+
+
+def _with_files(settings: Settings) -> Settings:
+    """Return the settings with what is in the file that one of them names."""
+    texture = Path(str(settings.get("texture", "")))
+    return {**settings, "texture": read_texture(texture)} if texture.suffix.lower() in MIDI_SUFFIXES else settings
 
 
 def _summary(manifest: Manifest, take: Take, written: list[Path]) -> str:
@@ -131,7 +140,7 @@ def _check_outputs(manifest: Manifest, paths: list[Path]) -> None:
 
 def _plans(manifest: Manifest) -> bool:
     """Whether the model plays on beats."""
-    return any(port.kind == "drums" for port in manifest.outputs)
+    return any(graph.clock not in ("hop", "event") for graph in manifest.graphs)
 
 
 def _read_beats(manifest: Manifest, path: Path | None) -> Beats | None:
@@ -151,13 +160,15 @@ def _transport(
     return (), None
 
 
-def _say_what_was_found(path: Path, take: Take, found: Beats | None) -> None:
-    """Say on standard error which beat was found, or that none was."""
+def _say_what_was_found(manifest: Manifest, path: Path, take: Take, found: Beats | None) -> None:
+    """Say on standard error which beat was found, or that none was, and whether nothing was played."""
     if found is None:
         print(
             f"no beat was found in {path}: too few clear onsets; --beats FILE says where the beats are", file=sys.stderr
         )
         return
+    if not any(isinstance(emission.event, NoteOn) for emission, _ in take.emissions):
+        print(f"{said_of(manifest)} found nothing to play to in {path}", file=sys.stderr)
     first, tempos = found.seconds[0], sorted(said.tempo_bpm for said in take.found)
     print(
         f"found {tempos[len(tempos) // 2]:.1f} beats a minute, {found.usual_bar} a bar, from {first:.1f} s on",

@@ -2,6 +2,7 @@
 
 file:        clips, read and written
 message:     events as bytes
+texture:     a file as the texture that an arranger plays in
 quantise:    notes on the lines of a rhythm
 mpe:         a channel for every note
 clock:       a MIDI clock that comes in

@@ -20,11 +20,11 @@ def test_training_with_data_that_is_not_there_is_refused(backline, tmp_path):
 
 
 def test_a_player_that_cannot_be_trained_is_refused(backline, data, tmp_path):
-    for player in ("arranger", "probe"):
+    for player in ("singer", "probe"):
         said = backline("train", player, "--data", data, "--output", tmp_path / "run")
         assert (
             said.sentence
-            == f"backline: there is no training for '{player}'; there is for: transcriber, performer, translator, drummer\n"
+            == f"backline: there is no training for '{player}'; there is for: transcriber, performer, translator, drummer, arranger\n"
         )
     assert not (tmp_path / "run").exists()
 
@@ -53,9 +53,18 @@ def test_a_checkpoint_that_is_not_there_is_not_exported(backline, tmp_path):
 
 
 def test_a_player_that_cannot_be_exported_is_refused(backline, tmp_path):
-    said = backline("export", "arranger", "none", "-o", tmp_path / "arranger.onnx")
-    players = "probe, transcriber, performer, translator, drummer"
-    assert said.sentence == f"backline: there is no player 'arranger' to export; there are: {players}\n"
+    said = backline("export", "singer", "none", "-o", tmp_path / "singer.onnx")
+    players = "probe, transcriber, performer, translator, drummer, arranger"
+    assert said.sentence == f"backline: there is no player 'singer' to export; there are: {players}\n"
+
+
+def test_an_arranger_is_exported_from_a_folder_with_its_two_checkpoints(backline, tmp_path):
+    (tmp_path / "run").mkdir()
+    said = backline("export", "arranger", tmp_path / "run", "-o", tmp_path / "arranger")
+    assert (
+        f"there is no checkpoint {tmp_path / 'run' / 'ear.safetensors'}, {tmp_path / 'run' / 'writer.safetensors'}"
+        in said.sentence
+    )
 
 
 def test_the_probe_has_no_checkpoint(backline, tmp_path):

@@ -43,7 +43,8 @@ class Player:
 
     def open(self, steps: Mapping[str, Step], stream: str = "commit", **settings: float | str) -> StreamProcessor:
         """Return a new processor of this player over `steps`."""
-        return open_processor(self.manifest, steps, self.manifest.resolve({"stream": stream, **settings}))
+        soon = {"look_ahead_ms": SOONEST_MS} if "patient" in self.roles else {}
+        return open_processor(self.manifest, steps, self.manifest.resolve({"stream": stream, **soon, **settings}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,27 @@ def melody(rate: int, seconds: float, seed: int = 0) -> tuple[HostEvent, ...]:
     return tuple(sorted(events, key=time_order))
 
 
-ROLES = ("listener", "writer", "reader", "sounder", "instrument", "bystander")
-"""Hears audio, gives notes, is given notes, gives audio, sounds the notes that it is given, plays on whatever the transport says."""
+ROLES = ("listener", "writer", "reader", "sounder", "instrument", "bystander", "patient")
+"""Hears audio, gives notes, is given notes, gives audio, sounds the notes that it is given, plays on whatever the transport says,
+waits for whole bars."""
+SOONEST_MS = 2000  # how long who waits for bars may wait
 
 
 def roles_of(manifest: Manifest) -> set[str]:
     """Return a player's roles by its ports."""
     taken, given = ({port.kind for port in side} for side in (manifest.inputs, manifest.outputs))
     reads, sounds, drums = bool(taken & {*NOTE_KINDS}), "audio" in given, "drums" in given
-    has = ("audio" in taken, bool(given & {*NOTE_KINDS}), reads, sounds, reads and sounds and not drums, not drums)
+    clocks = {graph.clock for graph in manifest.graphs}
+    stands_by, waits = clocks <= {"hop", "event"}, "bar" in clocks
+    has = (
+        "audio" in taken,
+        bool(given & {*NOTE_KINDS}),
+        reads,
+        sounds,
+        reads and sounds and not drums,
+        stands_by,
+        waits,
+    )
     return {role for role, had in zip(ROLES, has, strict=True) if had}
 
 
@@ -176,7 +189,9 @@ MIRROR = {
     "mirror through": {"listener", "sounder", "bystander"},
 }
 """A model of several graphs that needs no weights, and its roles."""
-KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in (*BUNDLED, *MIRROR)} | {
+PLAIN = {"plain_arranger": {"listener", "writer", "patient"}}
+"""An arranger that needs none."""
+KINDS = {name: ("onnx", "torch") if name == "probe" else ("onnx",) for name in (*BUNDLED, *MIRROR, *PLAIN)} | {
     "untrained": ("onnx", "torch"),
     "untrained_performer": ("onnx", "torch"),
 }
@@ -197,6 +212,9 @@ def player(
     if request.param == "untrained":
         audio = strokes(TranscriberConfig().sample_rate, 1.0)
         return untrained_transcriber(tmp_path_factory.mktemp("untrained"), audio)
+    if request.param in PLAIN:
+        path = request.getfixturevalue("arranger_folder") / request.param
+        return Player(path, read_manifest(path), None, trained=False)
     name, _, direction = request.param.partition(" ")
     path = request.getfixturevalue("mirror_folder") / name if name == "mirror" else bundled_files()[name]
     manifest = read_manifest(path).facing({"direction": direction} if direction else {})
@@ -222,8 +240,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _roles(name: str) -> set[str]:
     like = {"untrained": "transcriber", "untrained_performer": "performer"}.get(name, name)
-    if name in MIRROR:
-        return MIRROR[name]
+    if name in MIRROR or name in PLAIN:
+        return (MIRROR | PLAIN)[name]
     bundled, _, direction = like.partition(" ")
     return roles_of(read_manifest(bundled_files()[bundled]).facing({"direction": direction} if direction else {}))
 
@@ -269,12 +287,12 @@ def compose(player: Player, strokes: Callable[..., Samples]) -> Callable[..., Mu
     """A function (seconds, seed=0, rate=None) -> what the player eats; without a rate, at the model's own.
 
     Strokes with clicks between for one that hears, so that each has something to say; notes for one that is given notes. Who plays
-    with the transport gets one that rolls, and longer music: it answers a bar later.
+    with the transport gets one that rolls, and longer music: it answers a bar later, or some seconds.
     """
 
     def make(seconds: float, seed: int = 0, rate: int | None = None) -> Music:
         rate = rate or player.manifest.sample_rate
-        seconds *= 1 if "bystander" in player.roles else 2
+        seconds *= 1 if "bystander" in player.roles else 8 if "patient" in player.roles else 2
         events = melody(rate, seconds, seed) if "reader" in player.roles else ()
         if "bystander" not in player.roles:
             events = (ROLLING, *events)

@@ -150,13 +150,14 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def port(start_server) -> Iterator[int]:
+def port(start_server, arranger_models) -> Iterator[int]:
     """The port of a server; one Ardour at a time, since it has one port for OSC."""
     with (Path(tempfile.gettempdir()) / "backline-test-ardour.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with start_server() as server:
+        with start_server(*arranger_models) as server:
             server.client.load("probe")
             server.client.load("transcriber")
+            server.client.load("arranger")
             yield server.port
 
 
@@ -248,6 +249,23 @@ def test_drums_to_a_bass_track_are_recorded_on_the_grid_without_latency(session)
     assert len(later) > 40
     sixteenths = np.array(later) / (eighth / 2)
     assert np.abs(sixteenths - np.round(sixteenths)).max() * eighth / 2 <= GRID
+
+
+def test_a_songs_arrangement_is_recorded_on_the_grid_without_latency(session, song):
+    length, sixteenth = 12 * RATE, RATE // 8  # Ardour plays at 120 bpm
+    project = session("urn:backline:arranger", song(RATE, 24)[0])
+    with project.open() as ardour:
+        parameters = ardour.parameters(1)
+        assert {"Melody", "Density", "Register"} <= set(parameters)
+        ardour.send("/strip/plugin/parameter", 1, 1, parameters["Pedal"][0], 1.0)
+        assert ardour.parameters(1)["Pedal"][1] == 1.0
+        latency = record(ardour, length)
+    assert latency == 0
+    take = project.take()
+    assert len(take) > 20
+    places = np.array([place for _, place in take]) / sixteenth
+    assert places.min() > 15.5, "the first bar is heard before anything is played"
+    assert np.abs(places - np.round(places)).max() * sixteenth <= GRID
 
 
 def onsets(events: Iterable[Event]) -> Notes:

@@ -140,6 +140,33 @@ constexpr PlayerParameter drummer_parameters[] = {
     {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, drummer_mpe, 2, true},
 };
 
+constexpr const char* arranger_stream[] = {"commit", "live"};
+constexpr const char* arranger_look_ahead_ms[] = {"auto", "0", "2000", "4000", "8000", "16000"};
+constexpr const char* arranger_mode[] = {"auto", "follow", "plan"};
+constexpr const char* arranger_metre[] = {"auto", "2/4", "3/4", "4/4"};
+constexpr const char* arranger_melody[] = {"out", "in"};
+constexpr const char* arranger_pedal[] = {"on", "off"};
+constexpr const char* arranger_quantise[] = {"off", "1/4", "1/4t", "1/8", "1/8t", "1/16", "1/16t", "1/32"};
+constexpr const char* arranger_mpe[] = {"off", "on"};
+constexpr PlayerParameter arranger_parameters[] = {
+    {"stream", "Stream", "", "commit: exact places at a constant latency, for files; live: on the host's grid, without any", 1.0f, 0.0f, 1.0f, arranger_stream, 2, true},
+    {"look_ahead_ms", "Look ahead", "ms", "commit, follow: how long after its place a note comes, 16000 if auto; 0: a bar behind, as live", 0.0f, 0.0f, 5.0f, arranger_look_ahead_ms, 6, true},
+    {"mode", "Mode", "", "follow: what was heard, live a bar behind; plan: the bar that comes; auto: plan if live", 0.0f, 0.0f, 2.0f, arranger_mode, 3, true},
+    {"metre", "Metre", "", "of a song whose bars no host counts", 0.0f, 0.0f, 3.0f, arranger_metre, 4, true},
+    {"melody", "Melody", "", "whether the sung or leading melody is played too", 0.0f, 0.0f, 1.0f, arranger_melody, 2, false},
+    {"density", "Density", "", "times as many notes as it would play", 1.0f, 0.25f, 2.0f, nullptr, 0, false},
+    {"register", "Register", "semitones", "higher or lower, by whole octaves", 0.0f, -24.0f, 24.0f, nullptr, 0, false},
+    {"dynamics", "Dynamics", "", "how much softer and louder it plays as the song does", 0.5f, 0.0f, 1.0f, nullptr, 0, false},
+    {"pedal", "Pedal", "", "the sustain pedal, anew at every change of chord", 0.0f, 0.0f, 1.0f, arranger_pedal, 2, false},
+    {"ahead_ms", "Ahead", "ms", "live: how long before its place a note leaves, to make up for what comes after", 0.0f, 0.0f, 400.0f, nullptr, 0, true},
+    {"seed", "Seed", "", "of what is left to chance; equal seeds play alike", 1.0f, 0.0f, 9999.0f, nullptr, 0, false},
+    {"quantise", "Quantise", "", "the rhythm's lines that notes are moved to; t: triplets", 0.0f, 0.0f, 7.0f, arranger_quantise, 8, true},
+    {"quantise_strength", "Quantise strength", "%", "how much of the way to its line a note goes", 100.0f, 0.0f, 100.0f, nullptr, 0, false},
+    {"swing", "Swing", "%", "where every second line lies between its neighbours", 50.0f, 50.0f, 75.0f, nullptr, 0, false},
+    {"tempo_bpm", "Tempo", "bpm", "the tempo, where the host's transport tells none", 120.0f, 20.0f, 300.0f, nullptr, 0, false},
+    {"mpe", "MPE", "", "MIDI polyphonic expression: a channel of its own for every note, so that one can bend alone", 0.0f, 0.0f, 1.0f, arranger_mpe, 2, true},
+};
+
 constexpr Player players[] = {
     {"transcriber", "transcriber", "", transcriber_parameters, 17},
     {"probe", "probe", "", probe_parameters, 6},
@@ -147,6 +174,7 @@ constexpr Player players[] = {
     {"translator listen", "translator", "listen", translator_listen_parameters, 15},
     {"translator play", "translator", "play", translator_play_parameters, 16},
     {"drummer", "drummer", "", drummer_parameters, 20},
+    {"arranger", "arranger", "", arranger_parameters, 16},
 };
 
 }  // namespace backline

@@ -1,8 +1,10 @@
 """Slakh, MusicNet and POP909 as they are published: stems, works and songs of several instruments."""
 
+import numpy as np
 import pytest
+import soundfile
 
-from models.sound.datasets import find_dataset
+from models.sound.datasets import dataset_render, find_dataset
 from models.sound.datasets.musicnet import musicnet, read_notes
 from models.sound.datasets.pop909 import pop909
 from models.sound.datasets.slakh import read_metadata, slakh
@@ -91,3 +93,30 @@ def test_pop909s_tracks_are_chosen(pop909_folder):
     assert next(pop909(pop909_folder, ("PIANO", "BRIDGE"))).performance().notes[:, 2].tolist() == [48, 76]
     with pytest.raises(ValueError, match="POP909 has no track 'VOICE'; allowed are MELODY, BRIDGE, PIANO"):
         next(pop909(pop909_folder, ("VOICE",)))
+
+
+def test_pop909_finds_the_songs_own_audio_where_there_is_some(pop909_folder, write, tmp_path):
+    own = tmp_path / "mine"
+    kept = [write(own / name) for name in ("001.mp3", "850 - A Title.flac", "870.wav", "909_b.OGG")]
+    for name in ("870.mp3", "8690.mp3", "851.txt", "notes.mp3"):
+        write(own / name)
+    heard = {recording.name: recording.audio for recording in pop909(pop909_folder, audio=own)}
+    assert heard == dict(zip(("001", "850", "870", "909"), kept, strict=True)) | {"851": None, "869": None}
+    beside = write(pop909_folder / "audio" / "851.mp3")
+    assert {r.name: r.audio for r in pop909(pop909_folder) if r.audio} == {"851": beside}
+    with pytest.raises(
+        ValueError, match=r"POP909 holds no song of POP909: files are called 001\.mp3, say; allowed are \.wav"
+    ):
+        next(pop909(pop909_folder, audio=pop909_folder / "POP909"))
+
+
+def test_pop909s_audio_is_read_as_renders_are(pop909_folder, tmp_path):
+    path = tmp_path / "mine" / "001.wav"
+    path.parent.mkdir()
+    soundfile.write(path, np.full((22050, 2), 0.25), 22050)
+    with_audio = next(r for r in pop909(pop909_folder, audio=path.parent) if r.name == "001")
+    render = dataset_render(with_audio, 16000)
+    assert len(render.audio) == 16000
+    assert render.notes[:, :3].tolist() == [[8000, 16000, pitch] for pitch in (48, 72, 76)]
+    with pytest.raises(ValueError, match="recording 001 of pop909 has no audio"):
+        dataset_render(next(r for r in pop909(pop909_folder) if r.name == "001"))
