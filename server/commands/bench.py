@@ -25,6 +25,7 @@ ORDER = (
 )
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
+    "batches",
     "drummer_full_size",
     "drummer_mel_table",
     "drummer_ratings",
@@ -43,6 +44,8 @@ ON_REQUEST = (
     "plugin_load",
     "real_violin",
     "resampler_delay",
+    "step_compiled",
+    "step_conditions",
     "step_time_gpu",
     "transcription_curve",
     "transcription_trials",
