@@ -11,7 +11,10 @@ LISTEN_PLAYER ?= performer
 LISTEN_DATA ?=
 LISTEN_PUBLISHED ?=
 
-.PHONY: live listen test lint bench bench-gpu plugin install format clean
+# How long `make fuzz` runs, all borders together; FUZZ_SECONDS=36000 is a night.
+FUZZ_SECONDS ?= 600
+
+.PHONY: live listen test fuzz lint bench bench-gpu plugin install format clean
 .DEFAULT_GOAL := live
 
 live: .venv/.serving ## transcribe the bundled take in real time into take.mid
@@ -23,6 +26,9 @@ listen: .venv/.complete ## a blind test of LISTEN_PLAYER=performer or drummer: L
 
 test: install lint ## everything that CI checks
 	$(BIN)/python -m pytest
+
+fuzz: .venv/.complete ## spoil what comes in at every border for FUZZ_SECONDS=600
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz
 
 lint: .venv/.complete
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.manifest import GraphSpec, Manifest
 from models.model_file import read_manifest
-from models.model_parts import ModelFileError, name_of, paths_in
+from models.model_parts import ModelFileError, name_of, paths_in, read_part
 from models.registry import BUNDLED, bundled_files
 from models.step import Tensors
 from server.errors import BacklineError
@@ -43,13 +43,25 @@ def noise_inputs(graph: GraphSpec, batch: int = 1) -> Tensors:
     return {t.name: np.abs(0.1 * generator.standard_normal((batch, *t.shape))).astype(np.float32) for t in graph.inputs}
 
 
+def weights_of(path: Path, graph: GraphSpec) -> int:
+    """Return about how many weights a graph has: its file's size over four bytes each."""
+    return len(read_part(path, graph.file)) // 4
+
+
 def torch_network(name: str) -> Any | None:
     """Return the network of a bundled model with fresh weights (time does not depend on them); None without torch."""
     try:
         import torch
     except ImportError:
         return None
-    makers: dict[str, Callable[[], Any]] = {"probe": _probe, "transcriber": _transcriber}
+    makers: dict[str, Callable[[], Any]] = {
+        "probe": _probe,
+        "transcriber": _transcriber,
+        "performer": _performer,
+        "drummer": _drummer,
+        "translator listen": lambda: _translator().listener,
+        "translator play": lambda: _translator().player,
+    }
     if name not in makers:
         return None
     torch.manual_seed(0)
@@ -67,3 +79,24 @@ def _transcriber() -> Any:
     from models.transcriber.network import TranscriberNetwork
 
     return TranscriberNetwork(TranscriberConfig())
+
+
+def _performer() -> Any:
+    from models.performer.config import PerformerConfig
+    from models.performer.network import PerformerNetwork
+
+    return PerformerNetwork(PerformerConfig())
+
+
+def _drummer() -> Any:
+    from models.drummer.config import DrummerConfig
+    from models.drummer.network import DrummerNetwork
+
+    return DrummerNetwork(DrummerConfig())
+
+
+def _translator() -> Any:
+    from models.translator.config import TranslatorConfig
+    from models.translator.network import TranslatorNetwork
+
+    return TranslatorNetwork(TranslatorConfig())

@@ -1,6 +1,7 @@
 """The README's tables and picture, made from the newest rows of benchmarks/results.
 
 PYTHONPATH=. python benchmarks/report.py             prints the tables as markdown
+PYTHONPATH=. python benchmarks/report.py --pictures  also draws steps, streams a call and GPU against CPU beside the results
 PYTHONPATH=. python benchmarks/report.py --picture   also draws benchmarks/results/latency.png (needs matplotlib)
 """
 
@@ -9,11 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.record import RESULTS, Row, newest, read_rows
+from benchmarks.step_pictures import draw_all
 
 BESIDE = "pieces onset_f1 basic_pitch_onset_f1 note_f1 basic_pitch_note_f1"
 SPREAD = "p50_us p95_us p99_us p99.9_us max_us"
 COLUMNS = {
     "step_time": ("One step of a model", f"count first_us {SPREAD} budget_share"),
+    "batches": (
+        "Streams that share a call",
+        "count p50_us p99_us per_stream_us against_apart budget_share shared moved_us",
+    ),
+    "step_conditions": ("One step when the machine has other work", f"count first_us {SPREAD} against_alone"),
+    "step_compiled": ("One step, by torch's compiler", f"count first_us {SPREAD} budget_share compile_seconds problem"),
     "step_time_gpu": ("One step on a GPU", f"count first_us {SPREAD} budget_share difference"),
     "spine_overhead": ("The server without a model, 256 samples at 48 kHz", f"count {SPREAD} hop_p50_us"),
     "osc_round_trip": ("Round trips over the wire", f"count {SPREAD}"),
@@ -87,10 +95,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The README's tables from the newest results.")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--picture", type=Path, nargs="?", const=RESULTS / "latency.png", metavar="FILE")
+    parser.add_argument("--pictures", type=Path, nargs="?", const=RESULTS, metavar="DIR")
     chosen = parser.parse_args(words)
     print(tables(chosen.results))
     if chosen.picture is not None:
         draw(chosen.picture, chosen.results)
+    if chosen.pictures is not None:
+        for path in draw_all(chosen.pictures, chosen.results):
+            print(f"wrote {path}")
     return 0
 
 

@@ -1,5 +1,7 @@
-"""What would a GPU give? Step time of every model on CUDA, beside the CPU in the same run, for batches of 1, 8 and 16.
+"""What would a GPU give? Step time of every model on CUDA, beside the CPU in the same run, for 1, 2, 4, 8 and 16 streams a call.
 
+ONNX Runtime as the engine runs it for one stream (`onnxruntime`), for several (`rows`, with and without CUDA graphs), with nothing
+bound (`unbound`) and after a rest, in which a GPU clocks down; torch eager, by torch.compile and as a captured CUDA graph.
 Every call starts with audio in the computer's memory and ends with the outputs there; state stays on the device. Calls
 are paced at the model's hop: a GPU that idles between them clocks down, and a tight loop would hide it. `difference` is
 how far the outputs are from the CPU's after a few hops. Needs numpy, onnxruntime-gpu and torch and nothing else.
@@ -11,26 +13,31 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any  # Any: torch and onnxruntime objects, where they are installed
 
 import numpy as np
 
 from benchmarks.command import Options, run
-from benchmarks.networks import graphs_of, load_manifest, model_files, noise_inputs, torch_network
+from benchmarks.networks import graphs_of, load_manifest, model_files, noise_inputs, torch_network, weights_of
 from benchmarks.record import Row
 from models.manifest import GraphSpec
 from models.step import Step
 from server.errors import BacklineError
 
 NAME, SECONDS = "step_time_gpu", 2.0
-BATCHES = (1, 8, 16)
+BATCHES = (1, 2, 4, 8, 16)
 COMPARED_HOPS = 20
+COMPILED_BATCHES = (1, 16)  # each takes half a minute and more
+SERVED = ("onnxruntime cpu", "onnxruntime cuda", "onnxruntime cuda, rows", "onnxruntime cuda, rows, graph")
+"""What an engine may run: the picture of where a GPU breaks even is drawn from these."""
 Call = Callable[[], object]
 
 
 def measure(options: Options) -> list[Row]:
     """Return a row per model, batch and runtime."""
-    from benchmarks.step_time import time_paced
+    from benchmarks.step_conditions import time_rested
+    from benchmarks.step_time import onnx_call, time_paced
     from server.onnx_step import DeviceStep, OnnxStep, open_session
 
     rows: list[Row] = []
@@ -38,10 +45,13 @@ def measure(options: Options) -> list[Row]:
         manifest = load_manifest(path)
         budget = manifest.hop / manifest.sample_rate
         for (case, graph), batch in product(graphs_of(name, manifest).items(), BATCHES):
+            if graph.clock != "hop":
+                continue
             cuda = DeviceStep(open_session(path, "cuda", batch, file=graph.file), graph, batch, "cuda")
             cpu = OnnxStep(open_session(path, "cpu", batch, file=graph.file), graph, batch)
             apart = difference(cuda, cpu, graph, batch)
-            for runtime, call in calls_of(case, graph, batch, cuda, cpu):
+            shared = {"graph": case, "streams": batch, "weights": weights_of(path, graph)}
+            for runtime, call in calls_of(path, case, graph, batch, cuda, cpu):
                 figures = time_paced(call, options.seconds, budget)
                 rows.append(
                     {
@@ -49,22 +59,44 @@ def measure(options: Options) -> list[Row]:
                         **figures,
                         "budget_share": round(figures["p50_us"] / (1e6 * budget), 4),
                         "difference": f"{apart:.1e}" if runtime == "onnxruntime cuda" else "",
+                        "provider": "cuda" if "cuda" in runtime else "cpu",
+                        **(shared if runtime in SERVED else {}),
                     }
                 )
+            if batch == 1:
+                rested = time_rested(onnx_call(cuda, graph), options.seconds)
+                rows.append({"case": f"{case}, batch 1, onnxruntime cuda, after a rest", **rested, "provider": "cuda"})
     return rows
 
 
-def calls_of(name: str, graph: GraphSpec, batch: int, cuda: Step, cpu: Step) -> Iterator[tuple[str, Call]]:
+def calls_of(path: Path, name: str, graph: GraphSpec, batch: int, cuda: Step, cpu: Step) -> Iterator[tuple[str, Call]]:
     """Yield each runtime's name and a call of one step."""
-    from benchmarks.step_time import onnx_call, torch_call
+    from benchmarks.step_time import onnx_call, torch_call, unbound_call
+    from server.onnx_step import open_session
 
     yield "onnxruntime cpu", onnx_call(cpu, graph, batch)
     yield "onnxruntime cuda", onnx_call(cuda, graph, batch)
+    yield "onnxruntime cuda, unbound", unbound_call(open_session(path, "cuda", batch, file=graph.file), graph, batch)
+    for captured in (False, True):
+        try:
+            yield f"onnxruntime cuda, rows{', graph' if captured else ''}", rows_call(path, graph, batch, captured)
+        except (BacklineError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            print(f"{name}, batch {batch}, captured {captured}: no rows on CUDA: {reason}", file=sys.stderr)
     eager = torch_call(name, graph, batch)
     if eager is None:
         return
     yield "torch cpu", eager
     yield "torch cuda", torch_cuda_call(name, graph, batch)
+    if batch in COMPILED_BATCHES:
+        compiled = torch_call(name, graph, batch, "cuda", compiled=True)
+        assert compiled is not None
+        try:
+            compiled()
+        except Exception as error:  # a dozen classes of compilers that are missing or fail
+            print(f"{name}, batch {batch}: torch cannot compile this network: {type(error).__name__}", file=sys.stderr)
+        else:
+            yield "torch cuda compiled, inputs on the device", compiled
     try:
         graphed = torch_cuda_call(name, graph, batch, graphed=True)
     except RuntimeError as error:
@@ -72,6 +104,17 @@ def calls_of(name: str, graph: GraphSpec, batch: int, cuda: Step, cpu: Step) -> 
         print(f"{name}, batch {batch}: torch cannot capture this network: {reason}", file=sys.stderr)
         return
     yield "torch cuda graph", graphed
+
+
+def rows_call(path: Path, graph: GraphSpec, batch: int, captured: bool) -> Call:
+    """Return a call of a group of streams with all rows active. Raises BacklineError where the graph cannot be captured."""
+    from benchmarks.batches import group_call
+    from server.batched_step import StepGroup
+    from server.onnx_step import open_session
+
+    sizes = BATCHES[: BATCHES.index(batch) + 1]
+    sessions = [open_session(path, "cuda", size, file=graph.file, captured=captured) for size in sizes]
+    return group_call(StepGroup(sessions, graph, tuple(map(float, range(len(sizes)))), "cuda", captured), graph)
 
 
 def difference(cuda: Step, cpu: Step, graph: GraphSpec, batch: int) -> float:

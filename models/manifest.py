@@ -21,8 +21,15 @@ DIRECTION = "direction"
 """The parameter whose choices are the directions that a model works in, for instance audio to notes and notes to audio."""
 
 
+LONGEST_REASON = 1000  # signs: a value that is wrong may be a megabyte long
+
+
 class ManifestError(ValueError):
-    """A manifest breaks the format; the message names the field, its value and what is allowed."""
+    """A manifest breaks the format; the message names the field, its value and what is allowed, in one line of some length."""
+
+    def __init__(self, text: str) -> None:
+        line = "".join(sign if sign.isprintable() else " " for sign in text[: LONGEST_REASON + 1])
+        super().__init__(line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "...")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ FILES = (".onnx", ".zip")
 MANIFEST = "manifest.json"
 TEXTS = (".md", ".txt", "")
 """How the names end of what may lie beside the parts: a licence, a read-me."""
-LARGEST = 1 << 30  # bytes that a .zip may unpack to
+LARGEST = 1 << 30  # bytes that a file may have, or a .zip unpack to: they are read whole
 
 
 class ModelFileError(ValueError):
@@ -33,6 +33,17 @@ def paths_in(folder: Path) -> list[Path]:
     return [path for path in there if path.suffix.lower() in FILES or (path / MANIFEST).exists()]
 
 
+def check_inside(path: Path, folder: Path) -> None:
+    """Raise ModelFileError where a model of `folder`, or a part of it, is a link that leads out of it, or is no file."""
+    inside = folder.resolve()
+    try:
+        for part in (path, *(path.iterdir() if path.is_dir() else ())):
+            if not part.resolve().is_relative_to(inside):
+                raise ModelFileError(f"{part} is a link that leads out of {folder}; copy the file in")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise ModelFileError(f"cannot read model file {path}: {error}") from error
+
+
 def has_parts(path: Path) -> bool:
     """Whether a model of this path is one of several parts."""
     return path.suffix.lower() == ".zip" or path.is_dir()
@@ -42,7 +53,7 @@ def read_part(path: Path, name: str = "") -> bytes:
     """Return a part of the model at `path`, or the model itself where it is one file. Raises ModelFileError."""
     if not name:
         with _readable(path):
-            return path.read_bytes()
+            return _read_file(path)
     with _opened(path) as (names, read):
         if name not in names:
             raise ModelFileError(f"{path} has no {name}")
@@ -70,7 +81,7 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """Give the names of the parts, and a function that reads one."""
     with _readable(path):
         if path.is_dir():
-            yield [each.name for each in path.iterdir()], lambda name: (path / name).read_bytes()
+            yield [each.name for each in path.iterdir()], lambda name: _read_file(path / name)
             return
         with zipfile.ZipFile(path) as packed:
             rows = packed.infolist()
@@ -84,7 +95,23 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
                 raise ModelFileError(f"{path} is packed in a way that is not read here; zip it plainly or with deflate")
             if sum(row.file_size for row in rows) > LARGEST:
                 raise ModelFileError(f"{path} unpacks to more than {LARGEST >> 20} MiB")
-            yield list(names), packed.read
+            sizes = {row.filename: row.file_size for row in rows}
+            yield list(names), lambda name: _unpack(packed, name, sizes[name])
+
+
+def _read_file(path: Path) -> bytes:
+    """Return a file's bytes. One that is none, a pipe say, would be waited for without end."""
+    if not path.is_file() and path.exists():
+        raise ModelFileError(f"{path} is no file")
+    if path.stat().st_size > LARGEST:
+        raise ModelFileError(f"{path} has more than {LARGEST >> 20} MiB")
+    return path.read_bytes()
+
+
+def _unpack(packed: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """Return a part, no more of it than the .zip says that it has: what it unpacks to may be a thousand times that."""
+    with packed.open(name) as part:
+        return part.read(size)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ the sender back until the engine is through, so that nothing is lost however fas
 """
 
 import json
+import os
 import select
 import socket
 import time
@@ -18,9 +19,11 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from plugin_bridge.protocol import (
+    DATA_REFUSED,
     DEFAULT_PORT,
     LARGEST_BLOCK,
     RECEIVE_BUFFER,
+    TOKEN_WANTED,
     AudioMessage,
     MagnitudeMessage,
     MidiMessage,
@@ -30,12 +33,16 @@ from plugin_bridge.protocol import (
     pack_audio,
     pack_magnitude_request,
     pack_midi_in,
+    pack_token,
     pack_transport,
     parse,
 )
 from plugin_bridge.tcp import COMMANDS, TcpChannel, TcpLink
 
 ROWS_A_DATAGRAM = 1000  # of a clip: 40 bytes each at most
+TOKEN_VARIABLE = "BACKLINE_TOKEN"
+"""Of the environment: what is said to a server that asks for a token."""
+TOKEN_AGAIN_SECONDS = 0.5  # a stream whose engine has forgotten it says it again, not with every block
 
 
 class BridgeError(Exception):
@@ -54,11 +61,16 @@ class BridgeClient:
     """The control side of one server.
 
     With `tcp`, commands and the data of all streams share one TCP connection: for where datagrams do not get through.
+    token: what a server asks for that other machines reach; left out, it is BACKLINE_TOKEN of the environment.
     Raises BridgeError where no server takes the connection; over UDP that shows at the first request.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, tcp: bool = False) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, tcp: bool = False, token: str | None = None
+    ) -> None:
         self.host, self.port = host, port
+        self.token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
+        self._token_said = False
         self._link = _tcp_link(host, port) if tcp else None
         self._socket = _udp_socket(host, port) if self._link is None else self._link.channel(COMMANDS)
 
@@ -68,10 +80,8 @@ class BridgeClient:
 
     def request(self, address: str, *arguments: object, tags: str = "", timeout: float = 10.0) -> list[object]:
         """Send a command and return its results. Raises BridgeError with the server's reason, or after `timeout` seconds."""
-        try:
-            self._socket.send(osc(address, *arguments, tags=tags))
-        except OSError as error:
-            raise BridgeError(f"cannot reach the server: {error.strerror or error}") from error
+        command, tried = osc(address, *arguments, tags=tags), 1
+        self._say(command)
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -82,12 +92,25 @@ class BridgeClient:
             except ConnectionRefusedError as error:
                 raise BridgeError(f"no server answers at {self.host}:{self.port}") from error
             if reply.address == "/backline/fail" and reply.params[0] == address:
+                if self.token and tried == 1 and reply.params[1] == TOKEN_WANTED:  # a new server at the old address
+                    tried, self._token_said = 2, False
+                    self._say(command)
+                    continue
                 raise BridgeError(str(reply.params[1]))
             if reply.address == "/backline/done" and reply.params[0] == address:
                 return list(reply.params[1:])
             if reply.address in (address + ".reply", _ANSWERS.get(address)):
                 return list(reply.params)
         raise BridgeError(f"the server did not answer {address} within {timeout:g} s")
+
+    def _say(self, command: bytes) -> None:
+        try:
+            if self.token and not self._token_said:
+                self._socket.send(pack_token(self.token))
+                self._token_said = True
+            self._socket.send(command)
+        except OSError as error:
+            raise BridgeError(f"cannot reach the server: {error.strerror or error}") from error
 
     def load(self, model: str) -> None:
         """Have the model's engine and its spare warm before a stream opens; BridgeError with the server's reason.
@@ -101,7 +124,9 @@ class BridgeClient:
         results = self.request("/backline/stream/open", model, rate, json.dumps(dict(settings or {})), timeout=30.0)
         number, port, latency, delay = (int(str(value)) for value in results)
         data = _udp_socket(self.host, port) if self._link is None else self._link.channel(number)
-        return BridgeStream(self, number, latency, delay, data)
+        stream = BridgeStream(self, number, latency, delay, data)
+        stream.say_token()
+        return stream
 
 
 _ANSWERS = {"/backline/sync": "/backline/synced", "/backline/ping": "/backline/pong"}
@@ -125,6 +150,7 @@ class BridgeStream:
     frames: deque[MagnitudeMessage] = field(
         default_factory=lambda: deque(maxlen=4096)
     )  # of the spectrogram, once asked for
+    _token_said: float = 0.0  # on the monotonic clock
 
     def send(self, start: int, samples: NDArray[np.float32]) -> bool:
         """Send a block, (channels, count) float32, without waiting; False where the system would not take it.
@@ -184,6 +210,8 @@ class BridgeStream:
             try:
                 message = parse(datagram)
             except ProtocolError:
+                if self._is_forgotten(datagram):
+                    continue
                 self.refused.append(
                     str(OscMessage(datagram).params[1:])
                     if datagram.startswith(b"/backline/fail")
@@ -196,6 +224,23 @@ class BridgeStream:
                 self.processed, self.late = max(self.processed, message.end), message.late
             elif message.stream == self.number and isinstance(message, MidiMessage | AudioMessage):
                 yield message
+
+    def say_token(self) -> None:
+        """Say the token to the data port, if there is one to say."""
+        if self.client.token:
+            self._token_said = time.monotonic()
+            try:
+                self._socket.send(pack_token(self.client.token))
+            except (BlockingIOError, ConnectionRefusedError):
+                pass  # as a datagram that is lost: the data port asks again
+
+    def _is_forgotten(self, datagram: bytes) -> bool:
+        """Whether the engine only asks for the token that this client has; it is said again."""
+        if not (self.client.token and datagram.startswith(DATA_REFUSED) and TOKEN_WANTED.encode() in datagram):
+            return False
+        if time.monotonic() - self._token_said > TOKEN_AGAIN_SECONDS:
+            self.say_token()
+        return True
 
     def wait(self, end: int, timeout: float = 5.0) -> Iterator[MidiMessage | AudioMessage]:
         """Yield what comes in until the engine is through to sample `end`. Raises BridgeError after `timeout` seconds."""

@@ -44,6 +44,9 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/status", "", "", "command", "ask how the server is; answered by /backline/status.reply"),
     Entry("/backline/status.reply", "siis", "version, streams, engines, JSON with one entry per stream", "reply",
           "state of every stream: latency, compute time percentiles, losses, restarts"),
+    Entry("/backline/token", "s", "token", "command",
+          "said once by each UDP sender and each TCP connection, before anything else, where the server asks for a token; a data port "
+          "takes it too, and answers only where it is wrong"),
     Entry("/backline/sync", "i", "number", "command", "answered by /backline/synced once all earlier commands are done"),
     Entry("/backline/synced", "i", "number", "reply", "see /backline/sync"),
     Entry("/backline/ping", "h", "client time t0 in ns", "command", "clock exchange, answered by /backline/pong"),
@@ -61,7 +64,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/stream/reset", "i", "stream", "command", "end sounding notes and forget what was heard"),
     Entry("/backline/stream/set", "iss", "stream, parameter, value", "command",
           "change a parameter from the next hop on; `keep` from 0 to 1 keeps the take in the default folder"),
-    Entry("/backline/stream/keep", "isi", "stream, folder (empty: Backline in the home folder), seconds (may be left out: 120)", "command",
+    Entry("/backline/stream/keep", "isi",
+          "stream, name of a folder among the server's takes (empty: none), seconds (may be left out: 120)", "command",
           "write what was just played, audio in and MIDI out, as .wav and .mid; /backline/done carries the paths of the .mid and the .wav",
           optional=1),
     Entry("/backline/stream/clip", "isis",
@@ -177,6 +181,7 @@ Message = AudioMessage | MidiMessage | TransportMessage | ProcessedMessage | Mag
 _AUDIO = b"/backline/audio\0,ihib\0\0\0"
 _AUDIO_SHORT = b"/backline/audio\0,iiib\0\0\0"
 _AUDIO_FLOATS = b"/backline/audio\0,iif"
+_TOKEN = b"/backline/token\0,s\0\0"
 _MIDI_IN = b"/backline/midi\0\0,ihm\0\0\0\0"
 _MIDI_OUT = b"/backline/midi\0\0,ihhm\0\0\0"
 _TRANSPORT = b"/backline/transport\0,ihihddidd\0\0"
@@ -199,6 +204,9 @@ TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT, _MAGNITUDE_ASK, _MAGNIT
 
 DATA_REFUSED = b"/backline/fail\0\0,ss\0data port\0"
 """How the refusal of a data message begins."""
+
+TOKEN_WANTED = "this server asks for its token: say /backline/token TOKEN first"
+"""Why a sender is refused that has not said it."""
 
 
 def pack_audio(stream: int, start: int, samples: NDArray[np.float32], plain: bool = False) -> bytes:
@@ -226,6 +234,19 @@ def pack_midi(message: MidiMessage, plain: bool = False) -> bytes:
     if plain:
         return _MIDI_OUT_PLAIN + _MIDI_OUT_PLAIN_BODY.pack(*message)
     return _MIDI_OUT + _MIDI_OUT_BODY.pack(*message)
+
+
+def pack_token(token: str) -> bytes:
+    """Return the datagram that says the token to a data port."""
+    said = token.encode() + b"\0"
+    return _TOKEN + said + b"\0" * (-len(said) % 4)
+
+
+def said_token(datagram: bytes) -> str | None:
+    """Return the token that a datagram of the data port says; None where it is another message."""
+    if not datagram.startswith(_TOKEN):
+        return None
+    return datagram[len(_TOKEN) :].split(b"\0")[0].decode("utf-8", "replace")
 
 
 def pack_processed(stream: int, end: int, late: int, plain: bool = False) -> bytes:

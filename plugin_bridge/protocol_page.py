@@ -19,6 +19,16 @@ comes back from there, to the address the blocks came from. The data port stays 
 
 * Every command is answered: `/backline/done` with the command's address and its results, `/backline/fail` with the
   address and a reason, or its own reply. An unknown address is answered by `/backline/fail`.
+* The server listens on this machine alone. Where it was told to listen elsewhere (`backline serve --host ADDRESS --allow-remote`) it
+  asks for a **token**, and so it does with `--token-file`: `/backline/token TOKEN` is said once by every UDP sender, to the control
+  port and to each data port that it sends to, and once on every TCP connection, within 5 s. Whoever has not said it is answered by one
+  `/backline/fail`, ten a second for all strangers together, and not heard. A data port answers only where it is wrong. It may be said
+  again at any time, and to a server that asks for none. Over HTTP it is `?token=TOKEN` or the header `Authorization: Bearer TOKEN`.
+  A token keeps out who does not know it and hides nothing: through a net that is not yours, go by a tunnel.
+* **Nobody takes more than a share** (`server/limits.py` has all figures and their reasons): 64 streams in all, 32
+  of one client, which is a program of this machine or another machine; 2000 commands a second of one, of which what
+  comes faster waits its turn, up to 256. What goes further is refused with a sentence, and all others are served on.
+* Models, and folders among the takes, go by **name** over the wire, never by path.
 * Commands of one sender are carried out in order. A bundle with a time tag up to 60 s ahead waits for its time and holds
   nothing else up; a late one is carried out at once.
 * A block has 1 to {LARGEST_BLOCK} samples in 1 to {MOST_CHANNELS} channels. Samples are **little-endian float32**, one channel after the
@@ -41,9 +51,9 @@ comes back from there, to the address the blocks came from. The data port stays 
   The server ends its notes for clients that keep no account. **Who owns the output port** (a plug-in, a JACK client) ends
   them as well, at the frame of the break and without waiting for the server, which may be gone; the later ends find nothing to end.
 * Every stream remembers the last two minutes of its audio in and of its MIDI out, whatever engine plays. `/backline/stream/keep`
-  writes them: the notes at the samples they speak about, so that those of a commit stream lie on their onsets, as far as they
-  were due, in beats of the tempo that the transport told. Files are there when the answer is, whole or not at all. Listeners
-  hear of each as `/backline/event keep`.
+  writes them, in the server's folder of takes (`backline serve --takes DIR`): the notes at the samples they speak about, so that
+  those of a commit stream lie on their onsets, as far as they were due, in beats of the tempo that the transport told. Files are
+  there when the answer is, whole or not at all. Listeners hear of each as `/backline/event keep`.
 * MIDI may be sent long before the block that holds its sample; up to 4096 messages wait. A player's audio for it leaves the
   stream's latency after that sample. **What is known ahead need not be late**: `/backline/stream/clip` tells of a clip, and the
   player hears each of its events earlier by the latency and by what the client's own path adds, so that it sounds on its place.

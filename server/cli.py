@@ -16,11 +16,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "live": ("server.commands.live", "play audio through a model in real time"),
     "keep": ("server.commands.keep", "write what was just played on a running stream, as .mid and .wav"),
     "run": ("server.commands.run", "put a file through a model"),
+    "batch": ("server.commands.batch", "put every file of a folder through a model, here or on a Ray cluster"),
     "models": ("server.commands.models", "list the models"),
     "doctor": ("server.commands.doctor", "look at this machine: audio, MIDI, OSC, ONNX Runtime, real-time rights"),
     "train": ("exporters.commands.train", "train a player from a folder of data (extra `train`)"),
     "evaluate": ("server.commands.evaluate", "score a model on recordings with notes (extra `train`)"),
     "export": ("exporters.commands.export", "turn a checkpoint into a model file (extra `train`)"),
+    "triton": ("exporters.commands.triton", "write a model into an NVIDIA Triton model repository (extra `train`)"),
     "bench": ("server.commands.bench", "run the benchmarks"),
 }
 """Command -> (module, one line of help). Modules are named, not imported: `--help` is instant."""

@@ -4,9 +4,10 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 from typing import Any  # Any: settings and status are JSON
@@ -16,18 +17,20 @@ from plugin_bridge.protocol import TABLE
 from server.audio.file import check_rate
 from server.directions import by_direction, ports_of
 from server.errors import BacklineError
+from server.gate import Gate
+from server.keep import keep_folder
 from server.keeping import KEEP, Keeping
 from server.kept_take import KEPT_SECONDS
-from server.model_store import find_model, is_path, list_models
+from server.limits import LONGEST_SETTINGS, MOST_LISTENERS, MOST_STREAMS_A_CLIENT, MOST_STREAMS_IN_ALL
+from server.model_store import check_name, find_model, list_models
 from server.osc.packets import Command
 from server.osc.parameters import as_osc, current_values, find_parameter, from_osc, parameter_address
 from server.osc.server import Address, Answer, OscServer
+from server.osc.tcp import Connection
 from server.service import ModelService, OpenStream
 
 log = logging.getLogger(__name__)
-MOST_STREAMS_IN_ALL = 64
 IDLE_CLOSE_SECONDS = 300.0  # a host may be stopped for minutes; a crashed one must not hold its place for ever
-MOST_LISTENERS = 64
 MOST_SWAPS = 3  # told with each stream: 64 streams and their swaps fit a datagram
 TAGS = {entry.address: entry.tags for entry in TABLE if entry.direction == "command"}
 OPTIONAL = {entry.address: entry.optional for entry in TABLE if entry.direction == "command"}
@@ -35,12 +38,20 @@ OPTIONAL = {entry.address: entry.optional for entry in TABLE if entry.direction 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """How a server is started. port 0 takes any free one."""
+    """How a server is started. port 0 takes any free one. token: what clients must say; "" for nothing.
+
+    batch: streams of a model that may share a call.
+
+    takes: where takes are kept; left out, Backline in the home folder.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9010
     models: Path | None = None
     provider: str = "auto"
+    takes: Path | None = None
+    token: str = ""
+    batch: int = 1
 
 
 class Control:
@@ -53,8 +64,10 @@ class Control:
         self._numbers = count(1)
         self._listeners: set[Address] = set()
         self.watchers: set[Callable[[str, str], None]] = set()  # in this process; told what listeners are told
-        self._osc = OscServer(self.handle, lambda stream: self._owner(stream).port, self._listeners.discard)
-        self._keeping = Keeping(self._owner, self._tell)
+        self._openers: dict[int, Hashable] = {}  # who has opened each stream
+        data_port = lambda stream: self._owner(stream).port  # noqa: E731
+        self._osc = OscServer(self.handle, data_port, self._listeners.discard, Gate(config.token))
+        self._keeping = Keeping(self._owner, self._tell, config.takes)
         self._ended = asyncio.Event()
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -62,6 +75,8 @@ class Control:
         """Listen; return the port. Raises BacklineError."""
         if self._config.models is not None:
             list_models(self._config.models)
+        if self._config.takes is not None:
+            keep_folder(self._config.takes)
         port = await self._osc.open(self._config.host, self._config.port)
         self._housekeeping = asyncio.get_running_loop().create_task(self._close_idle_streams())
         return port
@@ -133,6 +148,10 @@ class Control:
                 rows[name] = {"title": m.title, "sample_rate": m.sample_rate, "hop": m.hop, **by_direction(m, _facing)}
         answer("/backline/models.reply", json.dumps(rows))
 
+    async def _do_token(self, sender: Address, answer: Answer, token: str) -> None:
+        # Whoever comes here is inside already: the gates of the ports, and of the page, have heard it.
+        answer("/backline/done", "/backline/token")
+
     async def _do_sync(self, sender: Address, answer: Answer, number: int) -> None:
         answer("/backline/synced", number)
 
@@ -155,9 +174,19 @@ class Control:
     async def _do_stream_open(self, sender: Address, answer: Answer, model: str, rate: int, settings: str) -> None:
         if len(self._owners) >= MOST_STREAMS_IN_ALL:
             raise BacklineError(f"{MOST_STREAMS_IN_ALL} streams are open, which is the most")
+        opener = _machine_or_socket(sender)
+        if list(self._openers.values()).count(opener) >= MOST_STREAMS_A_CLIENT:
+            raise BacklineError(
+                f"{MOST_STREAMS_A_CLIENT} streams of this client are open, which is the most; close one"
+            )
         stream = OpenStream(next(self._numbers), check_rate(rate), _settings(settings))
         service = self._service(model)
-        opened = await service.open(stream)
+        self._openers[stream.number] = opener  # counted while it opens: others of this client may come meanwhile
+        try:
+            opened = await service.open(stream)
+        except BaseException:
+            del self._openers[stream.number]
+            raise
         self._owners[stream.number] = service
         self._tell("stream", f"stream {stream.number} of '{model}' opened at {rate} Hz")
         answer(
@@ -215,11 +244,12 @@ class Control:
         self.end()
 
     def _service(self, name: str) -> ModelService:
-        if is_path(name):
-            raise BacklineError(f"model is '{name}'; over the wire models go by name, never by path")
+        check_name(name)
         if name not in self._services:
             model = find_model(name, self._config.models)
-            self._services[name] = ModelService(model, self._config.provider, self._config.host, self._tell)
+            self._services[name] = ModelService(
+                model, self._config.provider, self._config.host, self._tell, self._config.batch
+            )
         return self._services[name]
 
     def _owner(self, stream: int) -> ModelService:
@@ -232,6 +262,7 @@ class Control:
     async def _close_stream(self, stream: int) -> None:
         await self._owner(stream).ask("close", stream=stream)
         del self._owners[stream]
+        self._openers.pop(stream, None)
         self._keeping.forget(stream)
         self._tell("stream", f"stream {stream} closed")
 
@@ -281,7 +312,15 @@ def _facing(faced: Manifest) -> dict[str, Any]:
     return {**ports_of(faced), "heads_ms": heads, "parameters": parameters}
 
 
+def _machine_or_socket(sender: Address) -> Hashable:
+    """Return what counts as one client: a program of this machine, or another machine, which may open ports as it likes."""
+    host = sender.host if isinstance(sender, Connection) else sender[0]
+    return sender if not host or ip_address(host).is_loopback else host
+
+
 def _settings(text: str) -> dict[str, Any]:
+    if len(text) > LONGEST_SETTINGS:
+        raise BacklineError(f"settings are not JSON of up to {LONGEST_SETTINGS} signs: they have {len(text)}")
     try:
         settings = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of more digits than Python reads

@@ -5,11 +5,23 @@ datagrams -> parse -> MIDI to its stream at once, audio in order -> drop what is
 
 import socket
 import time
+from functools import partial
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import AudioMessage, MagnitudeRequest, MidiMessage, ProtocolError, TransportMessage, parse
+from plugin_bridge.protocol import (
+    TOKEN_WANTED,
+    AudioMessage,
+    MagnitudeRequest,
+    MidiMessage,
+    ProtocolError,
+    TransportMessage,
+    parse,
+    said_token,
+)
+from server.gate import Gate
 from server.hosted_stream import Address, HostedStream
 from server.shared_page import SharedPage
+from server.together import Together
 
 DATAGRAMS_AT_ONCE = 256  # then commands and the heartbeat come first
 MOST_READS = 32  # of so many, to find the end of a backlog: more small blocks than the socket holds
@@ -20,8 +32,14 @@ Waiting = list[tuple[HostedStream, AudioMessage, Address]]
 class DataPort:
     """Carries datagrams between the socket and the open streams."""
 
-    def __init__(self, data: socket.socket, page: SharedPage, streams: dict[int, HostedStream]) -> None:
+    def __init__(
+        self, data: socket.socket, page: SharedPage, streams: dict[int, HostedStream], gate: Gate | None = None,
+        together: Together | None = None,
+    ) -> None:  # fmt: skip
+        """Args: gate: who may speak; left out, everybody. together: has streams meet at their steps; left out, each is run alone."""
+        self._together = together
         self._data, self._page, self._streams = data, page, streams
+        self._gate = gate if gate is not None and gate.token else None
 
     def take(self) -> None:
         """Read what waits and run it. Of a backlog that is stale everything is read first: only its newest block is worked on."""
@@ -29,7 +47,19 @@ class DataPort:
         for _ in range(MOST_READS):
             if self._read(waiting) < DATAGRAMS_AT_ONCE or not _stale(waiting):
                 break
-        for hosted, message, sender in _without_stale(waiting):
+        streams: dict[int, Waiting] = {}
+        for each in _without_stale(waiting):
+            streams.setdefault(0 if self._together is None else each[0].number, []).append(each)
+        works = [partial(self._work, blocks) for blocks in streams.values()]
+        if self._together is not None and len(works) > 1:
+            self._together.run(works)
+        else:
+            for work in works:
+                work()
+
+    def _work(self, blocks: Waiting) -> None:
+        """Run blocks one after the other."""
+        for hosted, message, sender in blocks:
             hosted.take_audio(message, sender)
             self._page.beat(time.monotonic_ns())
             self._page.count(0, 1)
@@ -57,6 +87,8 @@ class DataPort:
         return taken
 
     def _sort(self, datagram: bytes, sender: Address, waiting: Waiting) -> None:
+        if self._gate is not None and not self._passes(self._gate, datagram, sender):
+            return
         try:
             message = parse(datagram)
             hosted = self._streams.get(message.stream)
@@ -71,7 +103,20 @@ class DataPort:
             elif isinstance(message, MagnitudeRequest):
                 hosted.take_request(message, sender)
         except ProtocolError as error:
-            self.transmit(osc("/backline/fail", "data port", str(error)), sender)
+            if said_token(datagram) is None:  # where none is asked for it may be said all the same
+                self._refuse(str(error), sender)
+
+    def _passes(self, gate: Gate, datagram: bytes, sender: Address) -> bool:
+        """Whether a datagram is to be read on; it is not where it says the token, or where its sender never has."""
+        said = said_token(datagram)
+        if said is None and gate.passes(sender):
+            return True
+        if (said is None or not gate.hear(sender, said)) and gate.may_refuse():
+            self._refuse(TOKEN_WANTED if said is None else "that is not this server's token", sender)
+        return False
+
+    def _refuse(self, reason: str, sender: Address) -> None:
+        self.transmit(osc("/backline/fail", "data port", reason), sender)
 
 
 def _stale(waiting: Waiting) -> set[int]:

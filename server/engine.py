@@ -19,14 +19,17 @@ from typing import Any  # Any: commands are JSON
 import numpy as np
 
 from models.manifest import DIRECTION, Manifest, ManifestError
+from plugin_bridge.client import TOKEN_VARIABLE
 from server.data_port import DataPort
 from server.errors import BacklineError
+from server.gate import Gate
 from server.hosted_stream import HostedStream
 from server.kept_take import KeptTake
 from server.model_store import Model, load_model, open_stream
 from server.note_ledger import NoteLedger
 from server.realtime import enter_real_time
 from server.shared_page import MOST_STREAMS, SharedPage
+from server.step_pool import StepPool, StreamSteps
 
 IDLE_MS = 20  # longest sleep, so that the heartbeat never is older
 WARM_UP_HOPS = 20
@@ -36,12 +39,15 @@ class Engine:
     """See the module's docstring."""
 
     def __init__(
-        self, model: Model, provider: str, data: socket.socket, commands: socket.socket, page: SharedPage
+        self, model: Model, pool: StepPool, data: socket.socket, commands: socket.socket, page: SharedPage
     ) -> None:
-        self._model, self._provider, self._data, self._commands, self._page = model, provider, data, commands, page
+        self._model, self._pool, self._data, self._commands, self._page = model, pool, data, commands, page
+        self._steps: dict[int, StreamSteps] = {}
+        self._told = 0  # problems of devices that the control process knows of
         self._streams: dict[int, HostedStream] = {}
         self._faced: dict[int, Manifest] = {}  # what the model is in each stream's direction
-        self._port = DataPort(data, page, self._streams)
+        self._gate = Gate(os.environ.get(TOKEN_VARIABLE, ""))
+        self._port = DataPort(data, page, self._streams, self._gate, pool.together)
         self._active = self._ended = False
 
     def warm_up(self) -> str:
@@ -52,11 +58,12 @@ class Engine:
         noise = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 1024)).astype(np.float32)
         directions = self._model.manifest.directions
         for settings in [{DIRECTION: direction} for direction in directions] or [{}]:
-            stream = open_stream(self._model, settings, 48_000, self._provider)
-            start = 0
+            steps, start = self._pool.stream(), 0
+            stream = open_stream(self._model, settings, 48_000, steps)
             while stream.metrics.hops < WARM_UP_HOPS:
                 stream.process(start, noise)
                 start += 1024
+            steps.close()
         return enter_real_time()
 
     def run(self) -> None:
@@ -76,6 +83,7 @@ class Engine:
             if self._active:
                 for hosted in self._streams.values():
                     hosted.end_if_quiet(time.monotonic_ns())
+                self._tell_problems()
 
     # Commands: one JSON object a packet; every one is answered.
 
@@ -91,6 +99,9 @@ class Engine:
         except (BacklineError, ManifestError) as error:
             answer = {"problem": str(error)}
         self._commands.send(json.dumps({"request": command["request"], "answer": answer}).encode())
+
+    def _do_admit(self, senders: list[list[Any]]) -> None:
+        self._gate.admit((str(host), int(port)) for host, port in senders)
 
     def _do_activate(self) -> None:
         self._active = True
@@ -115,11 +126,14 @@ class Engine:
             raise BacklineError(f"pace is '{pace}'; allowed: realtime, free")
         slot.clear(stream)
         slot.heard(0, time.monotonic_ns(), 0)  # a client that never sends is gone too, one day
+        steps = self._pool.stream()
         try:
-            opened = open_stream(self._model, chosen, rate, self._provider, NoteLedger(slot.sounding))
+            opened = open_stream(self._model, chosen, rate, steps, NoteLedger(slot.sounding))
         except BacklineError:
             slot.clear(0)
+            steps.close()
             raise
+        self._steps[stream] = steps
         self._streams[stream] = HostedStream(stream, opened, slot, pace == "realtime", self._port.transmit, take)
         self._faced[stream] = self._model.manifest.facing(chosen)
         return {"latency": opened.declared, "live_delay": opened.live_delay}
@@ -129,6 +143,7 @@ class Engine:
         hosted.send(hosted.stream.finish(hosted.stream.position))
         hosted.slot.clear(0)
         hosted.take.close()
+        self._steps.pop(stream).close()
         del self._streams[stream], self._faced[stream]
 
     def _do_reset(self, stream: int) -> None:
@@ -152,7 +167,7 @@ class Engine:
                 "model": self._model.manifest.name, "rate": hosted.stream.host_rate, "latency": hosted.stream.declared,
                 "position": hosted.stream.position, "late_events": hosted.stream.scheduler.late,
                 "sounding": hosted.stream.ledger.sounding, "live_delay": hosted.stream.live_delay,
-                "parts": asdict(hosted.stream.latency),
+                "parts": asdict(hosted.stream.latency), "provider": self._pool.provider(),
             }
             for number, hosted in self._streams.items()
             if stream is None or number == stream
@@ -162,6 +177,13 @@ class Engine:
         for number in list(self._streams):
             self._do_close(number)
         self._ended = True
+
+    def _tell_problems(self) -> None:
+        """Tell the control process of devices that failed since the last time."""
+        problems = self._pool.problems()
+        for problem in problems[self._told :]:
+            self._commands.send(json.dumps({"note": f"goes on on the CPU: {problem}"}).encode())
+        self._told = len(problems)
 
     def _hosted(self, number: int) -> HostedStream:
         if number not in self._streams:
@@ -179,12 +201,16 @@ def main() -> None:
     page = SharedPage(settings["page"])
     began = time.monotonic()
     try:
-        engine = Engine(load_model(Path(settings["model"])), settings["provider"], data, commands, page)
+        pool = StepPool(settings["provider"], settings["batch"])
+        engine = Engine(load_model(Path(settings["model"])), pool, data, commands, page)
         scheduling = engine.warm_up()
     except BacklineError as error:
         commands.send(json.dumps({"problem": str(error)}).encode())
         raise SystemExit(2) from error
-    ready = {"ready": True, "pid": os.getpid(), "scheduling": scheduling, "seconds": time.monotonic() - began}
+    ready = {
+        "ready": True, "pid": os.getpid(), "scheduling": scheduling, "seconds": time.monotonic() - began,
+        "choices": {name: str(choice) for name, choice in pool.choices.items()},
+    }  # fmt: skip
     try:
         commands.send(json.dumps(ready).encode())
         engine.run()

@@ -28,6 +28,18 @@ def write_text_whole(path: Path, text: str) -> None:
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
+def move_file(path: Path, folder: Path) -> Path:
+    """Move a file to a folder, whole or not at all, and return its new path; none is overwritten. Raises BacklineError."""
+    if not path.is_file():
+        raise BacklineError(f"{path} is not on this machine; leave the folder out, and it stays there")
+    place = folder / path.name
+    if place.exists():
+        raise BacklineError(f"cannot write {place}: it is there already; {path} stays")
+    write_whole(place, lambda partial: shutil.copyfile(path, partial))
+    path.unlink(missing_ok=True)
+    return place
+
+
 class WholeFile:
     """A file that is filled bit by bit, unbuffered: `finish` puts it into its place, `discard` leaves nothing of it.
 

@@ -29,6 +29,7 @@ from server.clip_ahead import MOST_CLIP_EVENTS
 from server.clip_rows import read_rows
 from server.errors import BacklineError
 from server.kept_take import KeptTake
+from server.limits import MOST_VIEWERS
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
 from server.magnitude_output import SpectrumFrame
 from server.midi.message import from_bytes, to_bytes
@@ -39,7 +40,6 @@ STALE_SECONDS = 0.1  # a real-time stream that is further behind than this start
 QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
 MOST_EVENTS = 4096  # that wait for their block
 METER_SECONDS = 0.3  # in which the meter falls to 37 %: the eye can follow, and no peak is missed between two looks
-MOST_VIEWERS = 8  # that are shown one stream's spectrogram
 VIEW_SECONDS = 10.0  # then a client asks again: one that is gone costs nothing for long, and a new engine is asked soon
 LOUDEST = 10.0  # that the meter shows, where full scale is 1
 

@@ -8,6 +8,7 @@ The engine is not asked and not stopped, and the control process only waits.
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -18,9 +19,11 @@ from server.audio.file import write_audio
 from server.child_process import start_python
 from server.errors import BacklineError
 from server.kept_take import KEPT_SECONDS, KeptTake
+from server.limits import LONGEST_NAME
 from server.midi.file import TEMPO_BPM, write_midi
 
 WRITE_SECONDS = 60.0
+_NAME = re.compile(r"[\w .-]*[\w-][\w .-]*")
 SLOWEST_FILE_BPM = 4.0  # a MIDI file has 24 bits for the microseconds of a beat
 NICE = 10  # whoever plays comes first
 
@@ -32,19 +35,32 @@ def check_seconds(seconds: int) -> int:
     return seconds
 
 
-def keep_folder(text: str) -> Path:
-    """Return the folder to write to, "" being Backline in the home folder, which is made. Raises BacklineError."""
+def keep_folder(takes: Path | None, name: str = "") -> Path:
+    """Return the folder to write to. Raises BacklineError.
+
+    Args:
+        takes: where the server keeps takes; left out, Backline in the home folder, which is made.
+        name: of a folder in there, which is made; "" for none. It comes over the wire and is never a path.
+    """
+    if name and (name in (".", "..") or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME):
+        raise BacklineError(
+            f"folder is {name!r:.80}; over the wire it is the name of a folder among the takes, never a path: "
+            f"1 to {LONGEST_NAME} letters, digits, spaces and . _ -"
+        )
     try:
-        folder = Path(text).expanduser() if text else Path.home() / "Backline"
-        if not text:
+        folder = Path.home() / "Backline" if takes is None else takes.absolute()
+        if takes is None:
             folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            raise BacklineError(f"there is no folder {folder}")
+        inside = folder / name
+        if name:
+            inside.mkdir(exist_ok=True)
+            if inside.resolve().parent != folder.resolve():
+                raise BacklineError(f"cannot keep anything in {inside}: it is a link that leads elsewhere")
     except (OSError, RuntimeError) as error:  # RuntimeError: nobody's home
-        raise BacklineError(f"cannot keep anything in {text or '~/Backline'}: {error}") from error
-    if not folder.is_absolute():
-        raise BacklineError(f"folder is '{text}'; the server takes a whole path, from / or ~ on")
-    if not folder.is_dir():
-        raise BacklineError(f"there is no folder {folder}")
-    return folder
+        raise BacklineError(f"cannot keep anything in {name or takes or '~/Backline'}: {error}") from error
+    return inside
 
 
 async def keep_take(take: KeptTake, folder: Path, name: str, seconds: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from server.errors import BacklineError
 from server.keep import check_seconds, keep_folder
@@ -15,9 +16,12 @@ KEEP = "keep"
 class Keeping:
     """The takes of one server; lives in the control process's event loop."""
 
-    def __init__(self, owner: Callable[[int], ModelService], tell: Report) -> None:
-        """Args: owner: what serves a stream; BacklineError where there is none. tell: to listeners, kind and text."""
-        self._owner, self._tell = owner, tell
+    def __init__(self, owner: Callable[[int], ModelService], tell: Report, takes: Path | None) -> None:
+        """Args: owner: what serves a stream; BacklineError where there is none. tell: to listeners, kind and text.
+
+        takes: the folder they go to; left out, Backline in the home folder.
+        """
+        self._owner, self._tell, self._takes = owner, tell, takes
         self._one_by_one = asyncio.Lock()  # no number of them takes the machine
         self._high: set[int] = set()  # streams whose parameter is 1
         self._tasks: set[asyncio.Task[None]] = set()
@@ -26,7 +30,7 @@ class Keeping:
         """Write what was just played; return the paths of the .mid and the .wav. Raises BacklineError."""
         service = self._owner(stream)
         check_seconds(seconds)
-        place = keep_folder(folder)
+        place = keep_folder(self._takes, folder)
         async with self._one_by_one:
             midi, audio = await service.keep(stream, place, seconds)
         self._tell(KEEP, f"stream {stream} kept in {midi} and {audio}")

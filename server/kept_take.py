@@ -11,11 +11,13 @@ LONGEST_SILENCE_SECONDS of it), a jump is none.
 import os
 import struct
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from models.block import Samples, silence
 from models.events import Event
+from server.errors import BacklineError
 from server.midi.message import from_bytes, to_bytes
 from server.note_ledger import NoteLedger
 from server.scheduler import Emission
@@ -30,6 +32,7 @@ _HEAD = struct.Struct(
 )  # rate; samples taken down; the client's sample after them; events taken down; tempo in BPM
 _EVENT = struct.Struct("<qBBBx4x")  # place; MIDI bytes
 _EVENTS_AT = 64
+_LAST = 1 << 62  # a count that no stream reaches
 _AUDIO_AT = _EVENTS_AT + MOST_EVENTS * _EVENT.size
 
 
@@ -91,6 +94,8 @@ class KeptTake:
     def leave(self, emission: Emission) -> None:
         """Take down an event at the sample it speaks about."""
         place = self._count + emission.place - self._clock
+        if not -_LAST <= place <= _LAST:  # of an engine that went mad: its clock is none
+            return
         self._write_event(place, *to_bytes(emission.event))
         self._write_head()
 
@@ -100,14 +105,26 @@ class KeptTake:
         self._write_head()
 
     def read(self, seconds: float = KEPT_SECONDS, until: int | None = None) -> Kept:
-        """Return the last `seconds` before place `until` (the newest, where it is not given), as far as they are there."""
-        rate, count, _, events, tempo = self._head()
+        """Return the last `seconds` before place `until` (the newest, where it is not given), as far as they are there.
+
+        Raises BacklineError where the ring is damaged, or went round meanwhile.
+        """
+        rate, count, _, events, tempo = self._sound_head()
         end = count if until is None else min(until, count)
         begin = max(0, end - round(min(seconds, KEPT_SECONDS) * rate), count - self._size)
+        if begin > end:
+            raise BacklineError("what was asked for has been written over meanwhile; keep it again")
         samples = self._audio(begin, end)
         lost = max(0, self._head()[1] - self._size - begin)  # the writer went on meanwhile, and round to here
         clean = np.nan_to_num(samples[None, lost:], nan=0.0, posinf=1.0, neginf=-1.0)
         return Kept(rate, tempo, clean, self._events_between(begin + lost, end, events))
+
+    def _sound_head(self) -> tuple[int, int, int, int, float]:
+        """Return the head. Raises BacklineError where what wrote it last went mad: its places are on no ring."""
+        rate, count, clock, events, tempo = self._head()
+        if rate != self._rate or not 0 <= count <= _LAST or not 0 <= events <= _LAST:
+            raise BacklineError("what was kept of this stream is damaged: the engine that wrote it has failed")
+        return rate, count, clock, events, tempo if isfinite(tempo) else 0.0
 
     def _head(self) -> tuple[int, int, int, int, float]:
         rate, count, clock, events, tempo = _HEAD.unpack(os.pread(self.descriptor, _HEAD.size, 0))

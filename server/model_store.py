@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from onnxruntime import InferenceSession
@@ -10,14 +11,18 @@ from onnxruntime import InferenceSession
 from models.block import Block, silence
 from models.manifest import GraphSpec, Manifest, ManifestError
 from models.model_file import read_manifest
-from models.model_parts import FILES, ModelFileError, name_of, paths_in
+from models.model_parts import FILES, ModelFileError, check_inside, name_of, paths_in
 from models.registry import bundled_files, open_processor
 from models.step import Step
 from server.audio.file import check_rate
 from server.errors import BacklineError
+from server.limits import LONGEST_NAME
 from server.live_stream import LiveStream
 from server.note_ledger import NoteLedger
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
+from server.step_pool import StepPool, StreamSteps
+
+MOST_MODELS_KNOWN = 256  # whose manifests are kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Model:
 def list_models(folder: Path | None = None) -> dict[str, Model | BacklineError]:
     """Return all models by name, bundled ones and those in `folder`; a broken file is listed with its reason."""
     files = bundled_files()
+    found: list[Path] = []
     twice: set[str] = set()
     if folder is not None:
         if not folder.is_dir():
@@ -44,7 +50,7 @@ def list_models(folder: Path | None = None) -> dict[str, Model | BacklineError]:
     return {
         name: BacklineError(f"{folder} has several models called '{name}'; take all but one out")
         if name in twice
-        else _loaded(path)
+        else _loaded(path, folder if path in found else None)
         for name, path in files.items()
     }
 
@@ -75,13 +81,28 @@ def is_path(name: str) -> bool:
     return "/" in name or Path(name).suffix.lower() in FILES
 
 
-def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: int, provider: str = "auto",
-                ledger: NoteLedger | None = None) -> LiveStream:  # fmt: skip
-    """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong."""
+def check_name(name: str) -> str:
+    """Return what the wire calls a model, which is never a path. Raises BacklineError where it could be taken for one."""
+    if is_path(name) or "\\" in name or name in (".", ".."):
+        raise BacklineError(f"model is '{name:.80}'; over the wire models go by name, never by path")
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise BacklineError(
+            f"model is {name!r:.80}: there is no model of such a name; it has 1 to {LONGEST_NAME} signs that can be printed"
+        )
+    return name
+
+
+def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: int,
+                provider: str | StreamSteps = "auto", ledger: NoteLedger | None = None) -> LiveStream:  # fmt: skip
+    """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong.
+
+    provider: auto, cpu or cuda; or what makes the stream's steps, where its engine shares some between streams.
+    """
+    maker = StepPool(provider).stream() if isinstance(provider, str) else provider
     try:
         values = model.manifest.resolve(settings)
         faced = model.manifest.facing(values)
-        processor = open_processor(faced, _steps(Model(model.path, faced), values, provider), values)
+        processor = open_processor(faced, _steps(Model(model.path, faced), values, maker), values)
         # A silent hop: whatever graph and decoder do not agree about is said now and not in the first block.
         processor.process(Block(0, silence(processor.spec.channels_in, processor.spec.hop)))
         processor.reset()
@@ -95,16 +116,18 @@ def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: in
     return LiveStream(processor, check_rate(host_rate), ledger, values)
 
 
-def _steps(model: Model, values: Mapping[str, object], provider: str) -> dict[str, Step]:
+def _steps(model: Model, values: Mapping[str, object], maker: StreamSteps) -> dict[str, Step]:
     """Return a new step of each graph of `model`, whose manifest faces the direction that is wanted: no other graph is loaded."""
     rules = model.manifest.settings.get("constants", {})
+    budget_us = 1e6 * model.manifest.hop / model.manifest.sample_rate
     steps: dict[str, Step] = {}
     for graph in model.manifest.graphs:
         for constant in rules:  # what another stream may want is loaded now: it would hold up the streams that run
-            open_session(model.path, provider, constants=(constant,), file=graph.file)
-        session = open_session(model.path, provider, constants=_constants(rules, values), file=graph.file)
+            maker.prepare((model.path, graph.file, (constant,)), graph, budget_us)
+        constants = _constants(rules, values)
+        session = open_session(model.path, "cpu", constants=constants, file=graph.file)
         _check_graph(model.path / graph.file, graph, session)
-        steps[graph.name] = open_step(session, graph)
+        steps[graph.name] = maker.make((model.path, graph.file, constants), graph, budget_us)
     return steps
 
 
@@ -128,7 +151,22 @@ def _check_graph(place: Path, graph: GraphSpec, session: InferenceSession) -> No
             )
 
 
-def _loaded(path: Path) -> Model | BacklineError:
+def _loaded(path: Path, folder: Path | None) -> Model | BacklineError:
+    """Return the model at `path`, or why there is none; of one in `folder` nothing may lie elsewhere."""
+    try:
+        if folder is not None:
+            check_inside(path, folder)
+        parts = sorted(path.iterdir()) if path.is_dir() else [path]
+        return _read_once(path, tuple((part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts))
+    except ModelFileError as error:
+        return BacklineError(str(error))
+    except OSError as error:
+        return BacklineError(f"cannot read model file {path}: {error.strerror or error}")
+
+
+@lru_cache(maxsize=MOST_MODELS_KNOWN)
+def _read_once(path: Path, _: tuple[tuple[str, int, int], ...]) -> Model | BacklineError:
+    """Read a model once as long as its files' times and sizes are the same: all of it is hashed, and whoever asks waits."""
     try:
         return load_model(path)
     except BacklineError as error:

@@ -23,22 +23,15 @@ from server.errors import BacklineError
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def choose_provider(wanted: str) -> str:
-    """Return `cpu` or `cuda`. auto is the CPU: at these sizes and one stream it answers sooner than a GPU can be asked."""
-    if wanted == "auto":
-        return "cpu"
-    if wanted not in PROVIDERS:
-        raise BacklineError(f"provider is '{wanted}'; allowed: auto, cpu, cuda")
-    return wanted
-
-
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # five sizes of batch, several graphs, their constants
 def open_session(
-    path: Path, provider: str = "cpu", batch: int = 1, constants: tuple[str, ...] = (), file: str = ""
-) -> onnxruntime.InferenceSession:
+    path: Path, provider: str = "cpu", batch: int = 1, constants: tuple[str, ...] = (), file: str = "",
+    captured: bool = False,
+) -> onnxruntime.InferenceSession:  # fmt: skip
     """Return a session of the model's graph in `file` (GraphSpec) with the batch axis pinned. Raises BacklineError where it cannot be had.
 
-    constants: boolean constants of the graph that are set; what they switch off is not even loaded.
+    constants: boolean constants of the graph that are set; what they switch off is not even loaded. captured: for CUDA graphs,
+    which replay a call without asking the CPU; only where provider is cuda, and where the graph can be captured whole.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # two threads are slower here and their tail is 10 ms (benchmarks)
@@ -48,14 +41,17 @@ def open_session(
     options.add_free_dimension_override_by_name("batch", batch)
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    name = PROVIDERS[choose_provider(provider)]
+    if provider not in PROVIDERS:
+        raise BacklineError(f"provider is '{provider}'; a session has one of: {', '.join(PROVIDERS)}")
+    name = PROVIDERS[provider]
     try:
         data = read_part(path, file)
         for constant in constants:
             data = with_constant_set(data, constant)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it says in its own words is said below in ours
-            session = onnxruntime.InferenceSession(data, options, providers=[name])
+            chosen = (name, {"enable_cuda_graph": "1"}) if captured else name
+            session = onnxruntime.InferenceSession(data, options, providers=[chosen])
     except Exception as error:  # ONNX Runtime raises many classes of its own; all mean this file cannot be served
         raise BacklineError(f"ONNX Runtime cannot load {path / file}: {str(error).splitlines()[0]}") from error
     if session.get_providers()[0] != name:

@@ -47,17 +47,20 @@ class OpenStream:
 class ModelService:
     """All that serves one model; lives in the control process's event loop."""
 
-    def __init__(self, model: Model, provider: str, host: str, report: Report) -> None:
-        self.model = model
+    def __init__(self, model: Model, provider: str, host: str, report: Report, batch: int = 1) -> None:
+        """Args: batch: streams that may share a call."""
+        self.model, self._batch = model, batch
         self._provider, self._report = provider, report
         self.streams: dict[int, OpenStream] = {}
         self.takes: dict[int, KeptTake] = {}
         self._clips: dict[int, list[dict[str, Any]]] = {}  # the commands that told each stream its clip
+        self._heard: list[tuple[str, int]] = []  # clients that the last engine let in
         self._working: Worker | None = None
         self._spare: Worker | None = None
         self._starting: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._choices: dict[str, str] = {}
         self._data = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._data.bind((host, 0))
@@ -195,7 +198,17 @@ class ModelService:
         return self._working
 
     async def _start(self) -> Worker:
-        return await Worker.start(self.model.path, self._provider, self._data, self._engine_ended)
+        if self._data.fileno() < 0:  # work that nobody waits for any more
+            raise BacklineError("the server ends")
+        name = self.model.manifest.name
+        worker = await Worker.start(
+            self.model.path, self._provider, self._data, self._engine_ended, self._batch,
+            lambda text: self._report("engine", f"engine of '{name}' {text}"),
+        )  # fmt: skip
+        if worker.choices != self._choices:
+            self._choices = worker.choices
+            log.info("%s runs on %s", name, "; ".join(f"{graph}: {why}" for graph, why in worker.choices.items()))
+        return worker
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task that `close` ends; the event loop itself holds tasks only weakly."""
@@ -244,6 +257,8 @@ class ModelService:
         noticed = time.monotonic()
         self._working = None
         worker.end()
+        clients = [worker.page.slot(index).client for index in range(MOST_STREAMS)]
+        self._heard = [client for client in clients if client is not None]
         ended = self._end_notes(worker.page)
         try:
             await self._put_to_work()
@@ -285,6 +300,7 @@ class ModelService:
                 )  # fmt: skip
                 for told in self._clips.get(stream.number, ()):
                     await worker.ask("clip", within=TAKE_OVER_SECONDS, **told)
+            await worker.ask("admit", within=TAKE_OVER_SECONDS, senders=self._heard)
             await worker.ask("activate", within=TAKE_OVER_SECONDS)
         except BaseException:  # a task that is cancelled leaves no process behind either
             worker.end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 import subprocess
 import time
@@ -13,6 +14,7 @@ from server.child_process import start_python
 from server.errors import BacklineError
 from server.shared_page import SharedPage
 
+log = logging.getLogger(__name__)
 START_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 TAKE_OVER_SECONDS = 1.0  # a spare that needs longer is not the one to play on; answers take milliseconds
@@ -38,20 +40,27 @@ class Worker:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._serial = 0
         self.scheduling, self.start_seconds = "", 0.0
+        self.choices: dict[str, str] = {}  # graph -> where it runs, and why
+        self._on_note: Callable[[str], None] = log.warning
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(commands.fileno(), self._read)
 
     @classmethod
     async def start(
-        cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None]
-    ) -> "Worker":
-        """Start an engine and wait until it is warm. Raises BacklineError with its reason. `on_end` hears of its end."""
+        cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None], batch: int = 1,
+        on_note: Callable[[str], None] = log.warning,
+    ) -> "Worker":  # fmt: skip
+        """Start an engine and wait until it is warm. Raises BacklineError with its reason.
+
+        on_end: hears of its end. batch: streams that may share a call. on_note: hears what the engine has to say meanwhile.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         page = SharedPage()
         settings = {
             "model": str(model),
             "provider": provider,
+            "batch": batch,
             "data": data.fileno(),
             "commands": theirs.fileno(),
             "page": page.descriptor,
@@ -67,6 +76,7 @@ class Worker:
             theirs.close()
             page.close()  # the mapping stays
         worker = cls(process, ours, page, on_end)
+        worker._on_note = on_note
         try:
             answer = await asyncio.wait_for(asyncio.shield(worker._ready), START_SECONDS)
         except TimeoutError:
@@ -78,6 +88,7 @@ class Worker:
             worker.end()
             raise BacklineError(str(answer["problem"]))
         worker.scheduling, worker.start_seconds = str(answer["scheduling"]), float(answer["seconds"])
+        worker.choices = answer["choices"]
         return worker
 
     @property
@@ -148,5 +159,7 @@ class Worker:
             future = self._waiting.get(message["request"])
             if future is not None and not future.done():
                 future.set_result(message["answer"])
+        elif "note" in message:
+            self._on_note(str(message["note"]))
         elif not self._ready.done():
             self._ready.set_result(message)

@@ -38,7 +38,9 @@ def read_audio(path: Path) -> tuple[Samples, int]:
         raise BacklineError(f"cannot read {path} as audio: {getattr(error, 'error_string', error)}") from error
     if not len(samples):
         raise BacklineError(f"{path} holds no audio (0 samples)")
-    return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32)[None]), check_rate(int(rate))
+    with np.errstate(all="ignore"):  # a damaged file of floats may hold any number, and what is none
+        mono = samples.mean(axis=1, dtype=np.float32)
+    return np.nan_to_num(mono[None], nan=0.0, posinf=1.0, neginf=-1.0), check_rate(int(rate))
 
 
 def write_audio(path: Path, samples: Samples, rate: int) -> None:

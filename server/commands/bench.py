@@ -26,6 +26,10 @@ ORDER = (
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
     "arranger_bars",
+    "arranger_front_end",
+    "arranger_full_size",
+    "arranger_table",
+    "batches",
     "drummer_full_size",
     "drummer_mel_table",
     "drummer_ratings",
@@ -44,6 +48,8 @@ ON_REQUEST = (
     "plugin_load",
     "real_violin",
     "resampler_delay",
+    "step_compiled",
+    "step_conditions",
     "step_time_gpu",
     "transcription_curve",
     "transcription_trials",

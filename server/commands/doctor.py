@@ -20,7 +20,9 @@ from server.audio.portaudio_devices import list_devices
 from server.errors import BacklineError
 from server.midi.ports import list_ports
 from server.model_store import list_models, open_stream
+from server.providers import cuda_problem
 from server.realtime import FIFO_PRIORITY
+from server.step_pool import StepPool
 
 Finding = tuple[str, str, str]
 """(good | note | bad, what was looked at, what was found)."""
@@ -102,6 +104,8 @@ def _onnx_runtime() -> Iterator[Finding]:
             "ONNX Runtime",
             f"{builds[0]} {onnxruntime.__version__}, built with {compiled} (what works shows when a model is loaded)",
         )
+        problem = cuda_problem()
+        yield "good", "CUDA", f"not used: {problem}" if problem else "works: each model runs where it is faster"
 
 
 def _models() -> Iterator[Finding]:
@@ -111,12 +115,20 @@ def _models() -> Iterator[Finding]:
             continue
         for settings in [{"direction": one} for one in found.manifest.directions] or [{}]:
             subject = " ".join(("model", name, *settings.values()))
+            pool = StepPool()
             try:
-                stream = open_stream(found, settings, 48_000)
+                stream = open_stream(found, settings, 48_000, pool.stream())
             except BacklineError as error:
                 yield "bad", subject, str(error)
                 continue
-            yield "good", subject, f"loads; {1000 * stream.declared / 48_000:.1f} ms declared at 48 kHz"
+            declared = f"{1000 * stream.declared / 48_000:.1f} ms declared at 48 kHz"
+            yield "good", subject, f"loads; {declared}; runs on {pool.provider()}{_measured(pool)}"
+
+
+def _measured(pool: StepPool) -> str:
+    """Say what was measured where there was a choice."""
+    why = [choice.why for choice in pool.choices.values() if choice.why.startswith("measured")]
+    return f" ({'; '.join(why)})" if why else ""
 
 
 def _real_time() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import DEFAULT_PORT
 from server.commands.options import server_address
 from server.errors import BacklineError
+from server.files import move_file
 from server.keep import WRITE_SECONDS, check_seconds
 from server.kept_take import KEPT_SECONDS
 
@@ -17,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "stream", nargs="?", type=int, metavar="STREAM", help="its number (may be left out where one is open)"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: Backline in the home folder")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: where the server keeps takes")
     parser.add_argument(
         "--seconds", type=int, default=KEPT_SECONDS, metavar="N", help=f"1 to {KEPT_SECONDS} (default {KEPT_SECONDS})"
     )
@@ -28,16 +29,19 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     host, port = server_address(arguments.server)
     seconds = check_seconds(arguments.seconds)
-    folder = str(arguments.output.absolute()) if arguments.output is not None else ""
+    folder = arguments.output.absolute() if arguments.output is not None else None
+    if folder is not None and not folder.is_dir():
+        raise BacklineError(f"there is no folder {folder}")
     client = BridgeClient(host, port)
     try:
         stream = arguments.stream if arguments.stream is not None else _only_stream(client)
-        for path in client.request("/backline/stream/keep", stream, folder, seconds, timeout=WRITE_SECONDS):
-            print(path)
+        kept = client.request("/backline/stream/keep", stream, "", seconds, timeout=WRITE_SECONDS)
     except BridgeError as error:
         raise BacklineError(str(error)) from error
     finally:
         client.close()
+    for path in [Path(str(path)) for path in kept]:
+        print(path if folder is None else move_file(path, folder))
     return 0
 
 

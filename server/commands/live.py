@@ -21,7 +21,6 @@ from server.commands.options import (
     parse_settings,
     say_remarks,
     server_address,
-    tempo_of,
 )
 from server.directions import gives, said_of, takes, turned
 from server.errors import BacklineError
@@ -30,7 +29,7 @@ from server.live_file import FilePlayer, Listening
 from server.live_routes import TAKE, Routes, is_clip, read_routes
 from server.live_view import LiveView
 from server.midi.clip import CLIP_RATE, read_clip
-from server.midi.file import write_midi
+from server.midi.file import tempo_of, write_midi
 from server.midi.ports import parse_port
 from server.midi.rtmidi import MidiOutput
 from server.model_store import find_model

@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from server.errors import BacklineError
 from server.midi.clip import Clip
-from server.midi.file import TEMPO_BPM
 from server.rebuffer import LARGEST_BLOCK
 
 
@@ -46,11 +44,6 @@ def parse_settings(words: list[str]) -> dict[str, str | float]:
             raise BacklineError(f"--set is '{word}'; it is written NAME=VALUE, for instance look_ahead_ms=16")
         settings[name] = value
     return settings
-
-
-def tempo_of(settings: Mapping[str, str | float]) -> float:
-    """Return the tempo that a clip is written in: the one that its notes were quantised to, or else a DAW's own."""
-    return float(settings.get("tempo_bpm", TEMPO_BPM))
 
 
 def server_address(text: str) -> tuple[str, int]:

@@ -12,11 +12,15 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
+from plugin_bridge.client import TOKEN_VARIABLE
 from plugin_bridge.protocol import DEFAULT_PORT
+from server.batched_step import SIZES
 from server.control import Control, ServerConfig
 from server.errors import BacklineError
-from server.onnx_step import choose_provider
 from server.page.door import bind
+from server.providers import check_provider
+from server.step_pool import StepPool
+from server.token import keep_in_environment, token_for
 
 if TYPE_CHECKING:
     from server.page.app import PageServer
@@ -30,8 +34,21 @@ PAGE = "backline shows its page at "
 def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1, this machine only)"
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen at (default 127.0.0.1, this machine only; another needs --allow-remote)",
     )
+    parser.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="listen where other machines reach it; clients must say a token: that of --token-file, or of BACKLINE_TOKEN in the "
+        "environment, or one that is made and printed once",
+    )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE",
+        help="file with the token that clients must say, readable by its owner alone; made where it is not there",
+    )  # fmt: skip
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help=f"UDP port for commands (default {DEFAULT_PORT}; 0: any)"
     )
@@ -43,7 +60,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-page", action="store_true", help="no page and no OSCQuery")
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder with more models")
-    parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument(
+        "--takes", type=Path, metavar="DIR", help="folder that takes are kept in (default: Backline in the home folder)"
+    )
+    parser.add_argument(
+        "--provider",
+        default="auto",
+        help="auto (the faster, measured when a model is loaded), cpu or cuda (default auto)",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1, metavar="N",
+        help=f"streams of a model that may share a call: {', '.join(map(str, SIZES))} (default 1; more pays on CUDA)",
+    )  # fmt: skip
     parser.add_argument("--held", action="store_true", help="end when standard input closes, with whoever started this")
     parser.add_argument("--verbose", action="store_true", help="tell what happens")
 
@@ -51,18 +79,29 @@ def add(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command."""
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING, format="%(message)s")
-    choose_provider(arguments.provider)
+    check_provider(arguments.provider)
+    StepPool(arguments.provider, arguments.batch)  # says now what an engine would say
     for name, port in (("port", arguments.port), ("page", arguments.page)):
         if port is not None and not 0 <= port <= 65535:
             raise BacklineError(f"{name} is {port}; allowed: 0 to 65535")
     if arguments.no_page and arguments.page is not None:
         raise BacklineError("--page and --no-page were both given; choose one")
     try:
-        if not ip_address(arguments.host).is_loopback:
-            logging.warning("listening at %s: anyone who reaches this address can use the server", arguments.host)
+        remote = not ip_address(arguments.host).is_loopback
     except ValueError as error:
         raise BacklineError(f"host is '{arguments.host}'; it takes an IPv4 address, for instance 127.0.0.1") from error
-    config = ServerConfig(arguments.host, arguments.port, arguments.models, arguments.provider)
+    if remote and not arguments.allow_remote:
+        raise BacklineError(
+            f"host is {arguments.host}, which other machines may reach; allowed: 127.0.0.1, or any with --allow-remote, and then "
+            "clients must say a token"
+        )
+    token, made = token_for(arguments.token_file, remote)
+    keep_in_environment(token)
+    if made:
+        sys.stderr.write(f"backline made a token for this run; clients need it as {TOKEN_VARIABLE}: {token}\n")
+        sys.stderr.flush()
+    config = ServerConfig(arguments.host, arguments.port, arguments.models, arguments.provider, arguments.takes, token,
+                          arguments.batch)  # fmt: skip
     # Whoever started this one for themselves has a view of their own.
     page = None if arguments.no_page or (arguments.held and arguments.page is None) else Wish(arguments.page)
     asyncio.run(_serve(config, arguments.held, page))

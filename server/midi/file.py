@@ -5,7 +5,7 @@ the exact samples.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -22,6 +22,11 @@ TICKS_PER_BEAT = 960
 TEMPO_BPM = 120.0
 LONGEST_SECONDS = 6 * 3600  # a damaged delta time can stand for years
 MIDI_SUFFIXES = (".mid", ".midi")
+
+
+def tempo_of(settings: Mapping[str, str | float]) -> float:
+    """Return the tempo that a clip is written in: the one that its notes were quantised to, or else a DAW's own."""
+    return float(settings.get("tempo_bpm", TEMPO_BPM))
 
 
 def write_midi(path: Path, events: Iterable[Event], rate: int, title: str, tempo_bpm: float = TEMPO_BPM,

@@ -13,6 +13,8 @@ from pythonosc.osc_message import ParseError as MessageError
 LONGEST_DELAY_SECONDS = 60.0
 """A bundle further ahead than this is refused: nobody plans a command that far, and memory is not a diary."""
 DEEPEST_BUNDLE = 8
+TYPES = b"ihfdsbrmtTFN[]"
+"""Of arguments, as python-osc reads them; another it would leave out, and log a line for each."""
 
 
 class PacketError(ValueError):
@@ -54,6 +56,7 @@ def read_packet(datagram: bytes, now: float | None = None) -> list[Command]:
 
 def _read(datagram: bytes, now: float, due: float, depth: int) -> Iterator[Command]:
     if not OscBundle.dgram_is_bundle(datagram):
+        _check_tags(datagram)
         message = OscMessage(datagram)
         if not message.address.startswith("/"):
             raise PacketError(f"address '{message.address[:40]}' does not begin with /")
@@ -64,6 +67,14 @@ def _read(datagram: bytes, now: float, due: float, depth: int) -> Iterator[Comma
     delay = _delay(datagram, now)
     for content in _contents(datagram):
         yield from _read(content, now, max(due, delay), depth - 1)
+
+
+def _check_tags(datagram: bytes) -> None:
+    """Raise PacketError where a message has an argument of a type that is not read."""
+    tags = datagram[(datagram.find(b"\0") // 4 + 1) * 4 :].partition(b"\0")[0]
+    if tags.startswith(b",") and (unknown := tags[1:].strip(TYPES)):
+        unknown = unknown[:1]
+        raise PacketError(f"an argument is of type {unknown!r}; allowed: {TYPES.decode()}")
 
 
 def _delay(datagram: bytes, now: float) -> float:

@@ -14,28 +14,47 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import RECEIVE_BUFFER
+from plugin_bridge.protocol import RECEIVE_BUFFER, TOKEN_WANTED
 from server.errors import BacklineError
+from server.gate import Gate
+from server.limits import (
+    COMMANDS_A_SECOND,
+    COMMANDS_AT_ONCE,
+    LARGEST_STRANGER,
+    LONGEST_TEXT,
+    MOST_SENDERS,
+    MOST_WAITING,
+    REFUSALS_A_SECOND,
+    REFUSALS_AT_ONCE,
+    TOKEN_SECONDS,
+)
 from server.osc.packets import Command, PacketError, read_packet
 from server.osc.tcp import Connection, DataPort
+from server.pace import Paces
 
 log = logging.getLogger(__name__)
 Address = tuple[str, int] | Connection
 """Whom to answer: a UDP sender, or a TCP connection."""
 Answer = Callable[..., None]
 Handler = Callable[[Command, Address, Answer], Awaitable[None]]
-MOST_SENDERS = 64
 PORTS_TO_TRY = 16  # where any will do: one that is free for UDP and for TCP
-LONGEST_TEXT = 1000  # of an answer: a refusal must fit a datagram whatever was sent
-MOST_WAITING = 256  # commands of one sender, and bundles of all, that wait at once
+TOKEN = "/backline/token"
 
 
 class OscServer(asyncio.DatagramProtocol):
     """One UDP socket, one TCP socket, and a queue of commands per sender."""
 
-    def __init__(self, handler: Handler, data_port: DataPort, gone: Callable[[Address], None]) -> None:
-        """Args: data_port: where a stream's data goes. gone: called with a sender that will never be heard again."""
+    def __init__(
+        self, handler: Handler, data_port: DataPort, gone: Callable[[Address], None], gate: Gate | None = None
+    ) -> None:
+        """Args: data_port: where a stream's data goes. gone: called with a sender that will never be heard again.
+
+        gate: who is heard; left out, everybody.
+        """
         self._handler, self._data_port, self._sender_gone = handler, data_port, gone
+        self._gate = Gate() if gate is None else gate
+        self._paces = Paces(COMMANDS_A_SECOND, COMMANDS_AT_ONCE)
+        self._refusals = Paces(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         self._host = ""
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
@@ -78,26 +97,64 @@ class OscServer(asyncio.DatagramProtocol):
 
     def _welcome(self, connection: Connection) -> bool:
         self._connections.add(connection)
+        if self._gate.token:
+            connection.passes, connection.token = False, self._gate.token
+            asyncio.get_running_loop().call_later(TOKEN_SECONDS, self._show_out, connection)
         return len(self._connections) <= MOST_SENDERS
+
+    def _show_out(self, connection: Connection) -> None:
+        """End a connection that has not said the token: its place is another's."""
+        if connection in self._connections and not connection.passes:
+            connection.refuse("connection", f"no token was said within {TOKEN_SECONDS:g} s")
+            connection.end()
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._gate.forget(connection)
+        self._paces.forget(connection)
+        self._refusals.forget(connection)
         self._sender_gone(connection)
 
     def _take(self, datagram: bytes, sender: Address) -> None:
+        known = self._gate.passes(sender)
+        if not known and len(datagram) > LARGEST_STRANGER:
+            self._refuse_stranger(sender, "packet", TOKEN_WANTED)
+            return
         try:
             commands = read_packet(datagram)
         except PacketError as error:
-            self._refuse(sender, "packet", str(error))
+            if known:
+                self._refuse(sender, "packet", str(error))
+            else:
+                self._refuse_stranger(sender, "packet", TOKEN_WANTED)
             return
         for command in commands:
-            if command.due <= 0.0:
+            if command.address == TOKEN and len(command.arguments) == 1:
+                self._hear_token(str(command.arguments[0]), sender)
+            elif not self._gate.passes(sender):
+                self._refuse_stranger(sender, command.address, TOKEN_WANTED)
+            elif command.due <= 0.0:
                 self._queue(command, sender)
             elif self._scheduled >= MOST_WAITING:
                 self._refuse(sender, command.address, f"{MOST_WAITING} bundles wait already, which is the most")
             else:
                 self._scheduled += 1
                 asyncio.get_running_loop().call_later(command.due, self._due, command, sender)
+
+    def _hear_token(self, said: str, sender: Address) -> None:
+        if not self._gate.hear(sender, said):
+            self._refuse_stranger(sender, TOKEN, "that is not this server's token")
+            return
+        if isinstance(sender, Connection):
+            sender.passes = True
+            sender.say_token()
+        self.send(sender, "/backline/done", TOKEN)
+
+    def _refuse_stranger(self, sender: Address, address: str, reason: str) -> None:
+        if self._gate.may_refuse():
+            self._refuse(sender, address, reason)
+        else:
+            self.refused += 1
 
     def error_received(self, error: Exception) -> None:
         """Called by asyncio when a listener is gone; nothing to do, it asked for nothing."""
@@ -139,12 +196,15 @@ class OscServer(asyncio.DatagramProtocol):
             except Exception as error:  # a bug of ours: this sender and all others are served on
                 log.exception("a bug in %s", command.address)
                 self._refuse(sender, command.address, f"a bug in Backline: {error!r}")
-            await asyncio.sleep(0)  # other senders have their turn, however much this one asks
+            # Other senders have their turn, however much this one asks.
+            await asyncio.sleep(self._paces.of(sender).take())
         del self._queues[sender]
 
     def _refuse(self, sender: Address, address: str, reason: str) -> None:
         self.refused += 1
         log.info("refused %s from %s: %s", address, sender, reason)
+        if not self._refusals.of(sender).may():
+            return
         if address not in ("/backline/fail", "/backline/done"):  # two servers would answer each other for ever
             self.send(sender, "/backline/fail", address[:LONGEST_TEXT], reason[:LONGEST_TEXT])
 

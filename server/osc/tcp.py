@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import cast
 
 from plugin_bridge.client import osc
-from plugin_bridge.protocol import RECEIVE_BUFFER, TO_ENGINE, ProtocolError, parse
+from plugin_bridge.protocol import RECEIVE_BUFFER, TO_ENGINE, ProtocolError, pack_token, parse
 from plugin_bridge.slip import SlipError, SlipReader, frame
 from server.errors import BacklineError
 
@@ -38,6 +38,15 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._relay: socket.socket | None = None
         self._peer = "a TCP client"
+        self.passes = True  # its data goes on; the control port's gate says so
+        self.token = ""  # that its data ports are told
+        self._told: set[int] = set()
+
+    @property
+    def host(self) -> str:
+        """The client's machine."""
+        peer = None if self._transport is None else self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
 
     def __repr__(self) -> str:
         """The client's address, for logs."""
@@ -63,7 +72,7 @@ class Connection(asyncio.Protocol):
         for packet in self._reader.feed(data):
             if isinstance(packet, SlipError):
                 self.refuse("packet", str(packet))
-            elif packet.startswith(TO_ENGINE):
+            elif self.passes and packet.startswith(TO_ENGINE):
                 self._pass_on(packet)
             else:
                 self._take(packet, self)
@@ -89,6 +98,10 @@ class Connection(asyncio.Protocol):
         """Say why not."""
         self.transmit(osc("/backline/fail", address, reason))
 
+    def say_token(self) -> None:
+        """Say the token to the data ports again: an engine may have forgotten it."""
+        self._told.clear()
+
     def end(self) -> None:
         """End the connection once what it was told is out."""
         if self._transport is not None:
@@ -97,6 +110,9 @@ class Connection(asyncio.Protocol):
     def _pass_on(self, packet: bytes) -> None:
         try:
             port = self._data_port(parse(packet).stream)
+            if self.token and port not in self._told:
+                self._told.add(port)
+                self._engine_socket().sendto(pack_token(self.token), (self._host, port))
             self._engine_socket().sendto(packet, (self._host, port))
         except (ProtocolError, BacklineError) as error:
             self.refuse("data port", str(error))

@@ -21,8 +21,10 @@ import numpy as np
 from aiohttp import WSMsgType, web
 
 from server.errors import BacklineError
+from server.limits import COMMANDS_A_SECOND, COMMANDS_AT_ONCE
 from server.note_ledger import PITCHES
 from server.osc.packets import Command
+from server.pace import Pace
 from server.page.desk import Desk
 from server.page.sight import Sight
 from server.shared_page import TRAIL, SharedPage, Slot
@@ -58,7 +60,9 @@ class Browser:
         self._desk.watchers.add(self._hear)
         showing = asyncio.get_running_loop().create_task(told(self._socket, self._show()))
         try:
+            pace = Pace(COMMANDS_A_SECOND, COMMANDS_AT_ONCE)
             async for message in self._socket:
+                await asyncio.sleep(pace.take())  # whoever is faster is read from more slowly
                 if message.type is WSMsgType.TEXT:
                     await self._socket.send_json({"answer": await self._carry_out(message.data)})
         finally:

@@ -5,8 +5,13 @@ and Host, which names the server it believes to speak to (a name of its own that
 """
 
 import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from aiohttp import web
+
+COOKIE = "backline_token"
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -25,6 +30,21 @@ def refusal(host: str, origin: str | None) -> str | None:
     if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
         return f"origin is '{origin:.80}'; allowed: this server's own page"
     return None
+
+
+def said_tokens(request: web.Request) -> Iterator[str]:
+    """Yield what a request says as the token: as ?token=, in a header, or in the cookie that the page was given."""
+    yield from request.query.getall("token", [])
+    word, _, said = request.headers.get("Authorization", "").partition(" ")
+    if word.lower() == "bearer":
+        yield said.strip()
+    if COOKIE in request.cookies:
+        yield request.cookies[COOKIE]
+
+
+def without_token(query: str) -> str:
+    """Return a query with the token taken out: the rest is OSCQuery's."""
+    return "&".join(part for part in query.split("&") if part and not part.startswith("token="))
 
 
 def _is_address(name: str) -> bool:

@@ -12,13 +12,14 @@ from aiohttp import WSMsgType, web
 
 from plugin_bridge.client import osc
 from server.errors import BacklineError
+from server.limits import COMMANDS_A_SECOND, COMMANDS_AT_ONCE, LONGEST_ADDRESS, MOST_ADDRESSES
 from server.osc.packets import PacketError, read_packet
 from server.osc.query import type_of
+from server.pace import Pace
 from server.page.address_space import AddressSpace
 from server.page.browser import FRAME_SECONDS, HERE, NOT_FROM_A_PAGE, told
 
 log = logging.getLogger(__name__)
-MOST_ADDRESSES = 1024
 
 
 class Listener:
@@ -33,26 +34,36 @@ class Listener:
         """Serve until the client is gone."""
         telling = asyncio.get_running_loop().create_task(told(self._socket, self._tell()))
         try:
+            pace = Pace(COMMANDS_A_SECOND, COMMANDS_AT_ONCE)
             async for message in self._socket:
+                await asyncio.sleep(pace.take())  # whoever is faster is read from more slowly
                 if message.type is WSMsgType.TEXT:
-                    self._obey(message.data)
+                    refused = self._obey(message.data)
+                    if refused is not None:
+                        await self._socket.send_bytes(osc("/backline/fail", "LISTEN", refused))
                 elif message.type is WSMsgType.BINARY:
                     await self._carry_out(message.data)
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
-    def _obey(self, text: str) -> None:
+    def _obey(self, text: str) -> str | None:
+        """Do what is asked; return why not, where there is an answer to that."""
         try:
             command = json.loads(text)
             word, address = command["COMMAND"], str(command["DATA"])
         except (ValueError, TypeError, KeyError, RecursionError):
             log.info("an OSCQuery client said what is no command: %.80s", text)
-            return
-        if word == "LISTEN" and len(self._heard) < MOST_ADDRESSES:
-            self._heard[address] = self._space.value(address)
-        elif word == "IGNORE":
+            return None
+        if word == "IGNORE":
             self._heard.pop(address, None)
+        elif word == "LISTEN" and len(address) > LONGEST_ADDRESS:
+            return f"an address has {len(address)} signs; allowed: up to {LONGEST_ADDRESS}"
+        elif word == "LISTEN" and len(self._heard) >= MOST_ADDRESSES and address not in self._heard:
+            return f"{MOST_ADDRESSES} addresses are listened to already, which is the most"
+        elif word == "LISTEN":
+            self._heard[address] = self._space.value(address)
+        return None
 
     async def _carry_out(self, packet: bytes) -> None:
         answers: list[bytes] = []

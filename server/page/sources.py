@@ -10,12 +10,12 @@ from typing import Any  # Any: settings are JSON
 from server.audio.jack import JackSettings, spawn
 from server.child_process import end_process
 from server.errors import BacklineError
-from server.model_store import is_path
+from server.limits import MOST_SOURCES
+from server.model_store import check_name
 from server.page.take_source import spawn_take
 
 START_SECONDS = 40.0  # the model's engines may have to start first
 END_SECONDS = 3.0
-MOST_SOURCES = 8
 
 Child = "subprocess.Popen[str]"
 
@@ -41,8 +41,7 @@ class Sources:
         """Start a client; return its stream's number. Raises BacklineError with the client's own reason."""
         if kind not in self._spawn:
             raise BacklineError(f"source is '{kind!s:.40}'; allowed: {', '.join(self._spawn)}")
-        if is_path(model):
-            raise BacklineError(f"model is '{model:.80}'; a page names models, never paths")
+        check_name(model)
         self._forget_ended()
         if len(self._children) + len(self._starting) >= MOST_SOURCES:
             raise BacklineError(f"{MOST_SOURCES} sources were started here, which is the most")

@@ -19,6 +19,8 @@ from server.onnx_step import DeviceStep, OnnxStep, open_session
 FIGURES = {"count", "first_us", "p50_us", "p95_us", "p99_us", "p99.9_us", "max_us"}
 CASES = {
     "step_time": ("probe, onnxruntime cpu, own pace", FIGURES | {"budget_share"}),
+    "batches": ("probe, cpu, 4 a call", FIGURES | {"per_stream_us", "against_apart", "shared", "moved_us", "weights"}),
+    "step_conditions": ("probe, memory load", FIGURES | {"against_alone", "budget_share"}),
     "spine_overhead": ("stream, 16 kHz model, hop 256", FIGURES | {"hop_p50_us"}),
     "osc_round_trip": ("probe, block 256", FIGURES),
     "streams": ("probe, streams 4", FIGURES | {"processor_share", "stale_samples"}),
@@ -32,7 +34,7 @@ CASES = {
 def test_a_benchmark_gives_whole_rows(name: str, tmp_path: Path):
     command = [sys.executable, "-P", f"benchmarks/{name}.py", "--seconds", "0.1", "--results", str(tmp_path)]
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     rows = {row["case"]: row for row in read_rows(tmp_path / f"{name}.jsonl")}

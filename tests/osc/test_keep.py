@@ -23,6 +23,19 @@ TICK = RATE * 60 / 97 / 960  # of the files, in samples
 
 
 @pytest.fixture(scope="module")
+def takes(tmp_path_factory):
+    """The folder that the server keeps takes in."""
+    return tmp_path_factory.mktemp("takes")
+
+
+@pytest.fixture(scope="module")
+def server(start_server, takes):
+    """A server with a folder of its own for takes."""
+    with start_server("--takes", str(takes)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def played(server):
     """A commit stream of the probe that has heard a second and a half with four clicks."""
     stream = server.client.open_stream("probe", RATE, {"pace": "free"})
@@ -36,10 +49,10 @@ def played(server):
     stream.close()
 
 
-def test_the_take_is_written_with_its_notes_at_their_onsets(server, played, tmp_path):
+def test_the_take_is_written_with_its_notes_at_their_onsets(server, played, takes):
     stream, audio = played
-    midi, wave = stream.keep(str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([Path(midi).name, Path(wave).name])
+    midi, wave = stream.keep("onsets")
+    assert sorted(path.name for path in (takes / "onsets").iterdir()) == sorted([Path(midi).name, Path(wave).name])
     assert Path(midi).stem == Path(wave).stem
     assert Path(midi).stem.endswith(f"-probe-{stream.number}")
     heard, rate = soundfile.read(wave, dtype="float32")
@@ -51,15 +64,15 @@ def test_the_take_is_written_with_its_notes_at_their_onsets(server, played, tmp_
     assert tempi == [mido.bpm2tempo(97)], "the clip's beats are the host's"
 
 
-def test_only_the_last_seconds_where_so_many_are_asked_for_and_names_never_clash(server, played, tmp_path):
+def test_only_the_last_seconds_where_so_many_are_asked_for_and_names_never_clash(server, played, takes):
     stream, audio = played
     paths = {
         str(path)
         for _ in range(3)
-        for path in server.client.request("/backline/stream/keep", stream.number, str(tmp_path), 1)
+        for path in server.client.request("/backline/stream/keep", stream.number, "last ones", 1)
     }
     assert len(paths) == 6
-    assert {Path(path).name for path in paths} == {path.name for path in tmp_path.iterdir()}
+    assert {Path(path).name for path in paths} == {path.name for path in (takes / "last ones").iterdir()}
     for path in sorted(paths):
         if path.endswith(".wav"):
             assert np.abs(soundfile.read(path)[0] - audio[0, -RATE:]).max() < 2**-22
@@ -68,19 +81,18 @@ def test_only_the_last_seconds_where_so_many_are_asked_for_and_names_never_clash
             assert onsets == pytest.approx([40_000 - RATE // 2], abs=TICK)
 
 
-def test_what_cannot_be_kept_is_refused_with_one_sentence(server, played, tmp_path):
+def test_what_cannot_be_kept_is_refused_with_one_sentence(server, played, takes):
     stream, _ = played
     silent = server.client.open_stream("probe", RATE)
-    file = tmp_path / "file"
-    file.write_text("")
+    (takes / "file").write_text("")
+    before = sorted(takes.rglob("*"))
     for arguments, reason in (
         ((99, ""), "there is no stream 99"),
-        ((silent.number, str(tmp_path)), "nothing was played on this stream yet"),
-        ((stream.number, str(tmp_path / "none")), f"there is no folder {tmp_path / 'none'}"),
-        ((stream.number, str(file)), f"there is no folder {file}"),
-        ((stream.number, "music"), "folder is 'music'; the server takes a whole path"),
-        ((stream.number, str(tmp_path), 0), "seconds are 0; allowed: 1 to 120"),
-        ((stream.number, str(tmp_path), 121), "seconds are 121; allowed: 1 to 120"),
+        ((silent.number, ""), "nothing was played on this stream yet"),
+        ((stream.number, "file"), "cannot keep anything in file: "),
+        ((stream.number, str(takes)), "the name of a folder among the takes, never a path"),
+        ((stream.number, "", 0), "seconds are 0; allowed: 1 to 120"),
+        ((stream.number, "", 121), "seconds are 121; allowed: 1 to 120"),
         ((stream.number,), "takes 2 to 3 arguments"),
     ):
         with pytest.raises(BridgeError) as refused:
@@ -88,28 +100,30 @@ def test_what_cannot_be_kept_is_refused_with_one_sentence(server, played, tmp_pa
         assert reason in str(refused.value)
         assert "\n" not in str(refused.value)
     silent.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert sorted(takes.rglob("*")) == before
 
 
-def test_a_folder_that_takes_no_file_is_one_sentence(server, played):
-    with pytest.raises(BridgeError, match=r"^cannot write /proc/[^\n]*$"):
-        server.client.request("/backline/stream/keep", played[0].number, "/proc")
+def test_a_folder_for_takes_that_is_none_refuses_the_server(command_line, tmp_path):
+    said = command_line("serve", "--port", "0", "--takes", tmp_path / "none")
+    assert (said.returncode, said.stderr) == (2, f"backline: there is no folder {tmp_path / 'none'}\n")
 
 
-def test_a_full_disk_leaves_neither_file(server, played, tmp_path):
+def test_a_full_disk_leaves_neither_file(server, played, takes):
     if os.geteuid() != 0:
         pytest.skip("needs root: mounts a small tmpfs")
+    small = takes / "small"
+    small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", tmp_path], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", small], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
         with pytest.raises(BridgeError, match=r"^cannot write [^\n]*\.wav: No space left on device$"):
-            server.client.request("/backline/stream/keep", played[0].number, str(tmp_path))
-        assert list(tmp_path.iterdir()) == []
+            server.client.request("/backline/stream/keep", played[0].number, "small")
+        assert list(small.iterdir()) == []
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", small], check=True)
 
 
 def test_the_parameter_keeps_on_its_rise_only(tmp_path, monkeypatch):
@@ -167,7 +181,7 @@ def test_the_command_line_keeps_the_only_stream(server, played, command_line, tm
         assert reason in refused.stderr
 
 
-def test_a_take_outlives_its_engine(server, tmp_path):
+def test_a_take_outlives_its_engine(server):
     stream = server.client.open_stream("probe", RATE, {"pace": "free"})
     server.client.load("probe")
     audio = np.zeros((1, 9600), np.float32)
@@ -181,13 +195,13 @@ def test_a_take_outlives_its_engine(server, tmp_path):
         assert time.monotonic() < deadline
     stream.send(9600, audio)
     list(stream.wait(19_200))
-    midi, wave = map(str, server.client.request("/backline/stream/keep", stream.number, str(tmp_path)))
+    midi, wave = map(str, server.client.request("/backline/stream/keep", stream.number, ""))
     assert np.abs(soundfile.read(wave)[0] - np.tile(audio[0], 2)).max() < 2**-22
     assert read_midi(Path(midi), RATE)[0].sample == pytest.approx(500, abs=TICK)
     stream.close()
 
 
-def test_audio_that_came_too_late_to_be_played_is_kept_all_the_same(server, tmp_path):
+def test_audio_that_came_too_late_to_be_played_is_kept_all_the_same(server):
     stream = server.client.open_stream("probe", RATE)
     audio = (0.1 * np.random.default_rng(0).standard_normal((1, 2 * RATE))).astype(np.float32)
     stream.send(0, audio[:, :1000])
@@ -201,6 +215,6 @@ def test_audio_that_came_too_late_to_be_played_is_kept_all_the_same(server, tmp_
         os.kill(engine, signal.SIGCONT)
     list(stream.wait(audio.shape[1]))
     assert server.row(stream.number)["stale_samples"] > RATE
-    _, wave = stream.keep(str(tmp_path))
+    _, wave = stream.keep()
     assert np.abs(soundfile.read(wave)[0] - audio[0]).max() < 2**-22
     stream.close()

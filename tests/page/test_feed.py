@@ -125,7 +125,10 @@ def test_a_page_sets_a_parameter_and_every_page_sees_it(server, live, play, conn
         ({"number": 1, "do": "/backline/nothing", "with": []}, "unknown address"),
         ({"number": 1, "do": "/backline/quit", "with": []}, "/backline/quit is not for pages"),
         ({"number": 1, "do": "start", "with": ["radio", "probe", {}]}, "source is 'radio'; allowed: take, jack"),
-        ({"number": 1, "do": "start", "with": ["take", "../probe.onnx", {}]}, "a page names models, never paths"),
+        (
+            {"number": 1, "do": "start", "with": ["take", "../probe.onnx", {}]},
+            "over the wire models go by name, never by path",
+        ),
         ({"number": 1, "do": "start", "with": ["take", "nobody", {}]}, "there is no model 'nobody'"),
         ({"number": 1, "do": "start", "with": ["take", "held", {"volume": 3}]}, "no parameter 'volume'"),
         ({"number": 1, "do": "start", "with": [1]}, "start does not take"),

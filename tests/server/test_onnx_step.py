@@ -6,7 +6,7 @@ import pytest
 from models.model_file import read_manifest
 from models.registry import bundled_files
 from server.errors import BacklineError
-from server.onnx_step import OnnxStep, choose_provider, open_session
+from server.onnx_step import OnnxStep, open_session
 
 PROBE = bundled_files()["probe"]
 GRAPH = read_manifest(PROBE).graphs[0]
@@ -111,8 +111,6 @@ def test_a_file_that_is_no_graph_is_refused_with_its_name(tmp_path):
         open_session(broken)
 
 
-def test_the_provider_is_one_of_three_words():
-    assert choose_provider("auto") == "cpu"
-    assert choose_provider("cuda") == "cuda"
-    with pytest.raises(BacklineError, match="provider is 'tpu'; allowed: auto, cpu, cuda"):
-        choose_provider("tpu")
+def test_a_session_has_one_provider_and_no_choice():
+    with pytest.raises(BacklineError, match="provider is 'auto'; a session has one of: cpu, cuda"):
+        open_session(PROBE, "auto")
