@@ -18,7 +18,7 @@ TRAINABLE = {
     "performer": ("live", "published"),
     "translator": ("live",),
     "drummer": ("live",),
-    "arranger": ("live",),
+    "arranger": ("live", "ear"),
 }
 """Player -> its networks, the usual one first."""
 
@@ -122,6 +122,10 @@ def _train(arguments: argparse.Namespace) -> Path:
     if arguments.model == "arranger":
         from models.arranger.training import train as train_arranger
 
+        if arguments.network == "ear":
+            from models.arranger.ear_lessons import train_by_ear
+
+            return train_by_ear(arguments.data, arguments.output, **common, hours=arguments.hours)
         variant = arguments.variant or VARIANTS[0]
         return train_arranger(arguments.data, arguments.output, **common, variant=variant, heard=arguments.heard)
     if arguments.network == "published":
@@ -172,5 +176,7 @@ def _what_next(arguments: argparse.Namespace, checkpoint: Path) -> str:
         return ""
     if arguments.network == "general":
         return f"; `backline export` takes it along with a {checkpoint.with_name('transcriber.safetensors')}"
+    if arguments.model == "arranger":
+        return "; `backline export arranger FOLDER -o arranger` makes a model of a folder with ear.safetensors and writer.safetensors"
     ending = "zip" if arguments.model == "translator" else "onnx"  # it has several graphs
     return f"; `backline export {arguments.model} {checkpoint} -o {arguments.model}.{ending}` makes a model of it"
