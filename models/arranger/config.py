@@ -30,7 +30,7 @@ LONGEST: Final = 16  # steps: durations are 1..LONGEST
 
 EAR_AHEAD: Final = 10  # frames: what the ear says after frame k is of frame k - EAR_AHEAD
 LATENT: Final = 256  # values of z
-FEATURES: Final = ("bass", "intensity", "melody")
+FEATURES: Final = ("bass", "intensity", "melody", "bound")
 FEATURE: Final = len(FEATURES) + 2 * KEYS
 """Values of a sixteenth's feature, all 0..1: FEATURES, how likely the melody strikes each key, how likely anything does."""
 MODES: Final = ("plan", "melody_in", "has_prompt", "has_texture")

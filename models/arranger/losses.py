@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.arranger.config import FEATURES, KEYS, ROOTS, SLOTS
+from models.arranger.config import KEYS, ROOTS, SLOTS
 from models.arranger.course import Lesson
 from models.arranger.material import Batch
 from models.arranger.network import ArrangerNetwork, Latent, as_roll, remembered
@@ -106,7 +106,7 @@ def chord_loss(logits: Tensor, chords: Tensor) -> Tensor:
 
 
 def feature_loss(logits: Tensor, batch: Tensors) -> Tensor:
-    """Return the loss of soft features (windows, WINDOW, FEATURE): bass, intensity, melody, and which keys are struck."""
+    """Return the loss of soft features (windows, WINDOW, FEATURE - 1): bass, intensity, melody, and which keys are struck."""
     count = (batch.pitch >= 0).sum(-1) / SLOTS
     scalars = (
         functional.binary_cross_entropy_with_logits(logits[..., 0], batch.bass)
@@ -116,6 +116,6 @@ def feature_loss(logits: Tensor, batch: Tensors) -> Tensor:
     struck = (as_roll(batch.pitch, batch.length) > 0).to(logits.dtype)
     melody = functional.one_hot(torch.where(batch.line >= 0, batch.line, KEYS), KEYS + 1)[..., :KEYS].to(logits.dtype)
     rolls = functional.binary_cross_entropy_with_logits(
-        logits[..., len(FEATURES) :], torch.cat([melody, struck], -1), reduction="none"
+        logits[..., -2 * KEYS :], torch.cat([melody, struck], -1), reduction="none"
     )
     return scalars + ROLL_WEIGHT * rolls.sum(-1).mean()

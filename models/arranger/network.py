@@ -45,8 +45,10 @@ BELOW = LOWEST - LOWEST_KEY  # keys that are never heard
 OCTAVE = 12
 CELL_INPUTS = len(HEARD) + 4 + 4  # rows of a key: heard on it, onsets an octave off, and the prompt in both bars
 SURE_OF_NOTHING = 1e-4
+BOUND_ROUNDS = 6
 FORBIDDEN = -1e4
 END = KEYS
+LEARNED = FEATURES.index("bound")  # features that are learned one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Latent(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """z: (batch, LATENT). features: (batch, WINDOW, FEATURE) 0..1. logits: the same before the sigmoid. chord: of the decoded
+    """z: (batch, LATENT). features: (batch, WINDOW, FEATURE) 0..1. logits: without the bound, before the sigmoid. chord: of the decoded
     chords, (batch, BEATS, CHORD) logits. latents: chord, audio, symbols; those that the variant has."""
 
     z: Tensor
@@ -149,7 +151,7 @@ class Encoder(nn.Module):
         running = (0 if config.deaf else 2 * config.audio) + 2 * config.chords + 2 * KEYS + len(MODES)
         self.around = nn.Linear(running, config.context)
         self.from_latent = nn.Linear(LATENT, config.context)
-        self.scalars = nn.Linear(config.context, len(FEATURES))
+        self.scalars = nn.Linear(config.context, LEARNED)
         self.cells = nn.Conv2d(CELL_INPUTS, config.cell, (3, 1), padding=(1, 0))
         self.cell_chord = nn.Linear(2 * OCTAVE + OCTAVE, config.cell, bias=False)
         self.cell_register = nn.Parameter(torch.zeros(config.cell, 1, KEYS))
@@ -193,8 +195,8 @@ class Encoder(nn.Module):
             running.append(states)
         if config.plain:
             z = _draw(latents["audio"], draw) if config.variant == "supervised_kl" else latents["audio"].mean
-            features = heard.new_zeros(batch, WINDOW, FEATURE)
-            return Encoded(z, features, features, heard.new_zeros(batch, BEATS, CHORD), latents)
+            nothing = heard.new_zeros(batch, WINDOW, FEATURE)
+            return Encoded(z, nothing, nothing[..., 1:], heard.new_zeros(batch, BEATS, CHORD), latents)
         if not config.prompted:
             prompt, mode = (
                 torch.zeros_like(prompt),
@@ -222,7 +224,10 @@ class Encoder(nn.Module):
         rolls = self._keys(torch.zeros_like(heard) if config.deaf else heard, chords, prompt, other, context)
         logits = torch.cat([self.scalars(context), rolls[:, 0], rolls[:, 1]], -1)
         decoded, _ = self.chord_decoder(z_chord.unsqueeze(0).expand(BEATS, batch, config.chord_latent))
-        return Encoded(z, torch.sigmoid(logits), logits, self.chord_head(decoded).transpose(0, 1), latents)
+        soft = torch.sigmoid(logits)
+        bound = _bound(soft[..., -KEYS:].detach()).expand(batch, WINDOW, 1)
+        features = torch.cat([soft[..., :LEARNED], bound, soft[..., LEARNED:]], -1)
+        return Encoded(z, features, logits, self.chord_head(decoded).transpose(0, 1), latents)
 
     def _keys(self, heard: Tensor, chords: Tensor, prompt: Tensor, other: Tensor, context: Tensor) -> Tensor:
         """Return (batch, 2, WINDOW, KEYS) logits: the melody strikes the key, and anything does."""
@@ -257,7 +262,7 @@ class Writer(nn.Module):
         super().__init__()
         self.config = config
         self.begin = nn.Linear(LATENT, config.hidden)
-        self.feel = nn.Linear(FEATURE, config.embedding)
+        self.feel = nn.Linear(FEATURE - 1, config.embedding)
         self.recall = nn.Linear(2 * KEYS, config.embedding)
         self.mood = nn.Linear(LATENT, config.embedding)
         self.time = nn.GRU(3 * config.embedding, config.hidden)
@@ -269,6 +274,7 @@ class Writer(nn.Module):
         self.length = nn.Linear(config.notes + config.embedding, LONGEST)
         self.trust = nn.Parameter(torch.tensor([0.3, 0.5]))
         self.register_buffer("stop", torch.tensor(0.5))  # a sixteenth ends where the chance of it is higher
+        self.register_buffer("boldness", torch.tensor(0.0))  # above 0, features decide: more notes the lower it is
         self.register_buffer("keys", torch.arange(KEYS + 1), persistent=False)
 
     def initial_state(self, batch: int) -> dict[str, Tensor]:
@@ -286,10 +292,11 @@ class Writer(nn.Module):
         """
         hidden = torch.where(first > 0, torch.tanh(self.begin(z)), state["hidden"])
         last = state["last"] * (1 - first).unsqueeze(-1)
-        felt = torch.relu(self.feel(feature))
+        felt = torch.relu(self.feel(_learned(feature)))
         recalled = torch.relu(self.recall(last.flatten(1)))
         hidden = _cell(self.time, torch.cat([self.mood(z), felt, recalled], -1), hidden)
         hint = self._hint(feature)
+        bound = feature[:, LEARNED : LEARNED + 1]
         within = torch.tanh(self.enter(torch.cat([hidden, felt], -1)))
         # what is written goes into a roll, by one-hot rows
         before, struck = self.pitches.weight[END].expand_as(felt), torch.zeros_like(hint)
@@ -300,9 +307,16 @@ class Writer(nn.Module):
             free = allowed * (self.keys[:KEYS] > lowest).to(allowed.dtype)
             logits = self.pitch(within) + functional.pad(hint, (0, 1))
             chance = torch.softmax(logits + FORBIDDEN * functional.pad(1 - free, (0, 1)), -1)
-            goes_on = (chance[:, END:] <= self.stop).to(chance.dtype) * (lowest < KEYS).to(chance.dtype)
-            goes_on = goes_on * (free.sum(-1, keepdim=True) > 0).to(chance.dtype)
-            sure, key = chance[:, :KEYS].max(-1, keepdim=True)
+            open_ = (lowest < KEYS).to(chance.dtype) * (free.sum(-1, keepdim=True) > 0).to(chance.dtype)
+            bold = free * (feature[:, -KEYS:] >= self.boldness * bound).to(chance.dtype)
+            by_features = (self.boldness > 0).to(chance.dtype)
+            goes_on = by_features * bold.amax(-1, keepdim=True) + (1 - by_features) * (chance[:, END:] <= self.stop).to(
+                chance.dtype
+            )
+            goes_on = goes_on * open_
+            # the lowest key that is bold enough, or the likeliest
+            key = torch.where(self.boldness > 0, bold, chance[:, :KEYS]).argmax(-1, keepdim=True)
+            sure = torch.where(self.boldness > 0, feature[:, -KEYS:], chance[:, :KEYS]).gather(-1, key)
             embedded = self.pitches(key.squeeze(-1))
             length = self.length(torch.cat([within, embedded], -1)).argmax(-1, keepdim=True) + 1
             written["pitch"].append(goes_on * (key.to(chance.dtype) + 1) - 1)
@@ -329,7 +343,7 @@ class Writer(nn.Module):
         recalled: (batch, WINDOW, 2, KEYS) what it believes that it wrote before each step; without it the notes themselves.
         """
         recalled = remembered(pitch, length) if recalled is None else recalled
-        felt = torch.relu(self.feel(features))
+        felt = torch.relu(self.feel(_learned(features)))
         mood = self.mood(z).unsqueeze(1).expand_as(felt)
         inputs = torch.cat([mood, felt, torch.relu(self.recall(recalled.flatten(2)))], -1)
         hidden, _ = self.time(inputs.transpose(0, 1), torch.tanh(self.begin(z)).unsqueeze(0))
@@ -415,6 +429,7 @@ def remembered(pitch: Tensor, length: Tensor) -> Tensor:
 def load_network(checkpoint: Path) -> ArrangerNetwork:
     """Return the network of a checkpoint, ready to play."""
     tensors, card = read_tensors(checkpoint)
+    tensors.setdefault("write.boldness", torch.tensor(0.0))
     network = ArrangerNetwork(ArrangerConfig.from_json(card["config"]))
     network.load_state_dict(tensors)
     return network.eval()
@@ -423,6 +438,24 @@ def load_network(checkpoint: Path) -> ArrangerNetwork:
 def save(network: ArrangerNetwork, checkpoint: Path, card: dict[str, str] | None = None) -> None:
     """Write a network with its sizes and other texts."""
     write_tensors(checkpoint, network.state_dict(), {"config": network.config.to_json()} | (card or {}))
+
+
+def _learned(feature: Tensor) -> Tensor:
+    """Return features without the bound, which follows from the others."""
+    return torch.cat([feature[..., :LEARNED], feature[..., LEARNED + 1 :]], -1)
+
+
+def _bound(struck: Tensor) -> Tensor:
+    """Return how likely a key must be to be worth striking, if the window's F1 is to be as high as can be expected.
+
+    That is half of that F1 (Lipton, Elkan and Naryanaswamy 2014): (batch, WINDOW, KEYS) chances -> (batch, 1, 1).
+    """
+    best = torch.full_like(struck[:, :1, :1], 0.2)
+    for _ in range(BOUND_ROUNDS):
+        worth = (struck >= best / 2).to(struck.dtype)
+        right = (worth * struck).sum((1, 2), keepdim=True)
+        best = 2 * right / (worth.sum((1, 2), keepdim=True) + struck.sum((1, 2), keepdim=True)).clamp(min=1e-6)
+    return best / 2
 
 
 def _sounding(last: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from models.arranger.network import ArrangerNetwork
 from models.arranger.scores import notes_a_bar, notes_of_cells, onset_f1
 
 TOGETHER = 192  # windows that are written at once
-STOPS = (0.35, 0.45, 0.55, 0.65, 0.75, 0.85)
+STOPS = (0.2, 0.25, 0.3, 0.35, 0.45, 0.6)
+BOLDNESSES = (1.0, 1.1, 1.2, 1.3, 1.4)
 DENSITY_WEIGHT = 0.05  # what a factor of e in the number of notes costs beside onset F1, when `stop` is chosen
 
 
@@ -109,16 +110,25 @@ def validate(network: ArrangerNetwork, material: Material, pieces: Sequence[int]
 
 
 def calibrate(network: ArrangerNetwork, material: Material, pieces: Sequence[int], bars: int = 32) -> dict[str, float]:
-    """Set from which chance of it on a sixteenth is over, by onset F1 and the number of notes; return the figures."""
+    """Set how a sixteenth's notes are chosen, by onset F1 and the number of notes; return the figures.
+
+    Either the decoder's chance of the end decides (`stop`), or where there are features how likely they find each key (`boldness`).
+    """
     tried = []
-    for stop in STOPS:
+    ways = [(stop, 0.0) for stop in STOPS]
+    if not network.config.plain:
+        ways += [(0.5, boldness) for boldness in BOLDNESSES]
+    for stop, boldness in ways:
         network.write.stop.fill_(stop)
-        figures = validate(network, material, pieces, bars)
-        score = figures["onset_f1"] - DENSITY_WEIGHT * abs(float(np.log(max(0.01, figures["density"]))))
-        tried.append((score, stop, figures))
-    _, stop, figures = max(tried, key=lambda row: row[:2])
-    network.write.stop.fill_(stop)
-    return figures | {"stop": stop}
+        network.write.boldness.fill_(boldness)
+        figures = validate(network, material, pieces, bars) | {"stop": stop, "boldness": boldness}
+        tried.append(
+            (figures["onset_f1"] - DENSITY_WEIGHT * abs(float(np.log(max(0.01, figures["density"])))), figures)
+        )
+    figures = max(tried, key=lambda row: row[0])[1]
+    network.write.stop.fill_(figures["stop"])
+    network.write.boldness.fill_(figures["boldness"])
+    return figures
 
 
 def _windows(material: Material, tasks: Sequence[Task], bars: Sequence[int]) -> Batch:

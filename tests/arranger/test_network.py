@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from models.arranger.config import BAR, CHORD, FEATURE, HEARD, KEYS, LATENT, MODES, PITCHES, SLOTS, WINDOW
+from models.arranger.config import BAR, CHORD, FEATURE, FEATURES, HEARD, KEYS, LATENT, MODES, PITCHES, SLOTS, WINDOW
 from models.arranger.losses import tensors
-from models.arranger.network import VARIANTS, ArrangerConfig, ArrangerNetwork, load_network, remembered, save, sized
+from models.arranger.network import (
+    VARIANTS,
+    ArrangerConfig,
+    ArrangerNetwork,
+    _bound,
+    load_network,
+    remembered,
+    save,
+    sized,
+)
 from models.arranger.validation import write_bars
 from tests.arranger.made_songs import made_material
 
@@ -124,6 +133,31 @@ def test_notes_rise_and_forbidden_keys_are_not_struck() -> None:
     for row in pitch[0]:
         assert (row.diff()[row[1:] >= 0] > 0).all()
         assert (row[int((row >= 0).sum()) :] == -1).all()
+
+
+def test_where_features_decide_what_they_find_likely_is_struck_from_the_lowest_up() -> None:
+    net = network()
+    net.write.boldness.fill_(1.0)
+    feature = torch.zeros(1, FEATURE)
+    rolls = feature[0, -KEYS:]
+    rolls[[10, 20, 30, 40]] = torch.tensor([0.5, 0.19, 0.9, 0.3])
+    feature[0, FEATURES.index("bound")] = 0.2
+    allowed = torch.ones(1, KEYS)
+    allowed[0, 40] = 0
+    with torch.no_grad():
+        said, _ = net.write.step(torch.zeros(1, LATENT), feature, torch.ones(1, 1), allowed, net.write.initial_state(1))
+    assert said["pitch"][0, :3].tolist() == [10, 30, -1]
+    assert said["sure"][0, :3].tolist() == pytest.approx([0.5, 0.9, 0])
+
+
+def test_the_bound_is_half_of_the_best_f1_that_can_be_expected() -> None:
+    chances = torch.tensor([0.9, 0.6, 0.3, 0.1] + [0.02] * 20)
+    ordered, count = chances.cumsum(0), torch.arange(1, len(chances) + 1)
+    best = float((2 * ordered / (count + chances.sum())).max())
+    struck = torch.zeros(1, WINDOW, KEYS)
+    struck[0, 0, : len(chances)] = chances
+    assert float(_bound(struck)) == pytest.approx(best / 2, abs=1e-5)
+    assert float(_bound(torch.zeros(1, WINDOW, KEYS))) == 0
 
 
 def test_hurrying_writes_the_same() -> None:

@@ -33,6 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "VALIDATION_SONGS", 1)
     monkeypatch.setattr(training, "VALIDATED", 2)
     monkeypatch.setattr(validation, "STOPS", (0.5, 0.8))
+    monkeypatch.setattr(validation, "BOLDNESSES", (1.0,))
     monkeypatch.setattr(course, "WARM_UP", 5)
 
 
@@ -164,7 +165,9 @@ def test_where_a_sixteenth_ends_is_chosen_by_what_it_gives() -> None:
     network = ArrangerNetwork(ArrangerConfig("prior", **SMALL)).eval()
     figures = calibrate(network, material, [0, 1], 4)
     assert float(network.write.stop) == pytest.approx(figures["stop"])
-    assert validate(network, material, [0, 1], 4) == {name: value for name, value in figures.items() if name != "stop"}
+    assert float(network.write.boldness) == pytest.approx(figures["boldness"])
+    chosen = {name: value for name, value in figures.items() if name not in ("stop", "boldness")}
+    assert validate(network, material, [0, 1], 4) == chosen
 
 
 def test_the_truth_of_a_task_lies_where_it_is_written() -> None:
