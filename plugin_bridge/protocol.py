@@ -301,7 +301,7 @@ def parse(datagram: bytes) -> Message:
     except struct.error as error:
         raise ProtocolError(f"a message of {len(datagram)} bytes does not match its type tags") from error
     head = datagram[:40].split(b"\0")[0].decode("ascii", "replace")
-    raise ProtocolError(f"the data port takes /backline/audio ,ihib and /backline/midi ,ihm; got '{head}'")
+    raise ProtocolError(f"the data port takes /backline/audio ,ihib and /backline/midi ,ihm; got {head!r}")
 
 
 def _parse_audio(datagram: bytes, place: int, layout: struct.Struct) -> AudioMessage:

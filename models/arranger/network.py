@@ -4,7 +4,9 @@ Three latents as published (arXiv 2112.15110): chords, the audio's texture, a sc
 wider: beside bass, intensity and melody it says for every key of every sixteenth how likely it is struck, from the encoders'
 running states and by the same weights for every key (chords are seen from the key), so that what was heard on a step can be
 written on that step in any key. The decoder is PianoTree's in two levels: a unit that goes through the sixteenths, and one that
-goes through a sixteenth's notes from the lowest up. `Writer.step` is one sixteenth with its notes unrolled; `Writer.forward` runs
+goes through a sixteenth's notes from the lowest up. Which keys are
+struck, the decoder says, or the features do (`boldness`, set on validation songs): the latter is nearer to human arrangements, since
+soft features do not run away from what was heard. `Writer.step` is one sixteenth with its notes unrolled; `Writer.forward` runs
 the same equations over two bars whose notes are known.
 """
 
@@ -45,7 +47,7 @@ BELOW = LOWEST - LOWEST_KEY  # keys that are never heard
 OCTAVE = 12
 CELL_INPUTS = len(HEARD) + 4 + 4  # rows of a key: heard on it, onsets an octave off, and the prompt in both bars
 SURE_OF_NOTHING = 1e-4
-BOUND_ROUNDS = 6
+BOUND_ROUNDS, LEAST_BOUND = 6, 0.06  # where nothing is likely, nothing is struck
 FORBIDDEN = -1e4
 END = KEYS
 LEARNED = FEATURES.index("bound")  # features that are learned one by one
@@ -448,14 +450,14 @@ def _learned(feature: Tensor) -> Tensor:
 def _bound(struck: Tensor) -> Tensor:
     """Return how likely a key must be to be worth striking, if the window's F1 is to be as high as can be expected.
 
-    That is half of that F1 (Lipton, Elkan and Naryanaswamy 2014): (batch, WINDOW, KEYS) chances -> (batch, 1, 1).
+    That is half of that F1 (Lipton, Elkan and Naryanaswamy 2014), at least LEAST_BOUND: (batch, WINDOW, KEYS) chances -> (batch, 1, 1).
     """
     best = torch.full_like(struck[:, :1, :1], 0.2)
     for _ in range(BOUND_ROUNDS):
         worth = (struck >= best / 2).to(struck.dtype)
         right = (worth * struck).sum((1, 2), keepdim=True)
         best = 2 * right / (worth.sum((1, 2), keepdim=True) + struck.sum((1, 2), keepdim=True)).clamp(min=1e-6)
-    return best / 2
+    return (best / 2).clamp(min=LEAST_BOUND)
 
 
 def _sounding(last: Tensor) -> Tensor:

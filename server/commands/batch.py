@@ -135,11 +135,13 @@ def _ended_in_order() -> Iterator[None]:
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
-    kept = signal.signal(signal.SIGTERM, end)
+    # ctrl-C too: where a shell started it in the background it would be ignored
+    kept = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, kept)
+        for name, handler in kept.items():
+            signal.signal(name, handler)
 
 
 def _count(text: str) -> int:

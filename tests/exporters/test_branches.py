@@ -16,7 +16,7 @@ from models.model_parts import ModelFileError
 from models.transcriber.config import TranscriberConfig
 from models.transcriber.network import TranscriberNetwork
 from models.transcriber.tuning import TUNING_TAPS, tuning_taps
-from server import model_store
+from server import model_store, step_pool
 from server.errors import BacklineError
 from server.onnx_step import OnnxStep, open_session
 
@@ -112,15 +112,13 @@ def test_what_runs_is_one_network_and_no_choice(both, alone, tmp_path):
 
 def test_the_instrument_chooses_the_network_that_a_stream_hears_with(both, networks, monkeypatch):
     heard = []
-    opened = model_store.open_step
-    monkeypatch.setattr(
-        model_store, "open_step", lambda session, graph: heard.append(session) or opened(session, graph)
-    )
+    opened = step_pool.open_step
+    monkeypatch.setattr(step_pool, "open_step", lambda session, graph: heard.append(session) or opened(session, graph))
     model = model_store.find_model(str(both))
     for instrument in ("piano", "general", "guitar"):
         model_store.open_stream(model, {"instrument": instrument}, 48_000)
     assert heard == [
-        open_session(both, "auto", constants=constants, file="") for constants in ((), ("general",), ("general",))
+        open_session(both, "cpu", constants=constants, file="") for constants in ((), ("general",), ("general",))
     ]
 
 
