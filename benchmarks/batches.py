@@ -23,7 +23,7 @@ from models.manifest import GraphSpec
 from server.batched_step import SIZES, StepGroup, cover
 from server.onnx_step import open_session
 from server.providers import check_provider, cuda_problem
-from server.step_pool import measure_costs
+from server.row_plan import measure_costs
 
 NAME, SECONDS = "batches", 1.0
 MOVES = 50  # of a state, timed

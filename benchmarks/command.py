@@ -29,13 +29,16 @@ def run(
     seconds: float,
     refusals: tuple[type[Exception], ...] = (),
     words: Sequence[str] | None = None,
+    more: argparse.ArgumentParser | None = None,
+    hidden: Sequence[str] = (),
 ) -> int:
     """Run one benchmark's command line; `seconds` is its default. Return the exit code.
 
     refusals: errors besides ours whose text is for the user. A server's are named by who uses one, not imported here,
-    since a machine with nothing but a GPU has no OSC library.
+    since a machine with nothing but a GPU has no OSC library. more: the options that this one alone takes, and reads itself.
+    hidden: figures that are kept and not printed, where there are too many for a line.
     """
-    parser = argparse.ArgumentParser(prog=f"backline bench {name}")
+    parser = argparse.ArgumentParser(prog=f"backline bench {name}", parents=[more] if more else [])
     parser.add_argument("--provider", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
         "--seconds", type=_positive, default=seconds, metavar="N", help=f"paced calls per case (default {seconds:g})"
@@ -60,7 +63,8 @@ def run(
     except caught as error:
         print(f"backline bench {name}: {error}", file=sys.stderr)
         return 2
-    print_table(rows, f"{name} -> {path}")
+    shown = [{figure: value for figure, value in row.items() if figure not in hidden} for row in rows]
+    print_table(shown, f"{name} -> {path}")
     if chosen.against is not None:
         print_table(compare(rows, before), f"{name}: this run / {chosen.against}; under 1 is better")
     return 0

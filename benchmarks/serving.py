@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,9 @@ from server.server_process import server_process
 class Server:
     """A server on a free port; a context manager. Commands go through `client`."""
 
-    def __init__(self, options: Options) -> None:
-        words = ["--provider", options.provider, *(("--models", str(options.models)) if options.models else ())]
+    def __init__(self, options: Options, more: Sequence[str] = ()) -> None:
+        """Args: more: options of `backline serve` beside those of every benchmark."""
+        words = ["--provider", options.provider, *(("--models", str(options.models)) if options.models else ()), *more]
         self._ends = ExitStack()
         began = time.perf_counter()
         self._process, _, self.port = self._ends.enter_context(server_process(words))

@@ -80,14 +80,16 @@ def cold_rows(case: str, path: Path, graph: GraphSpec, provider: str) -> list[Ro
     ]
 
 
-def time_rested(call: Callable[[], object], seconds: float) -> Row:
-    """Return the percentiles of calls that each come after a rest."""
+def time_rested(
+    call: Callable[[], object], seconds: float, rest: float = REST_SECONDS, pause: Callable[[float], object] = time.sleep
+) -> Row:  # fmt: skip
+    """Return the percentiles of calls that each come after a rest. pause: does what is done in one, for that many seconds."""
     times = []
     for _ in range(WARM_UP_CALLS):
         call()
     with real_time() as scheduling:
-        for _ in range(max(2, round(seconds / REST_SECONDS))):
-            time.sleep(min(REST_SECONDS, seconds))
+        for _ in range(max(2, round(seconds / rest))):
+            pause(min(rest, seconds))
             began = time.perf_counter_ns()
             call()
             times.append((time.perf_counter_ns() - began) / 1000)

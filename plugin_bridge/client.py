@@ -145,6 +145,7 @@ class BridgeStream:
     live_delay: int
     _socket: socket.socket | TcpChannel
     processed: int = 0  # sample up to which the engine is through
+    answered: int = 0  # blocks that the engine said it was through with
     late: int = 0  # events the engine sent late
     refused: list[str] = field(default_factory=list)  # what the engine said was wrong
     frames: deque[MagnitudeMessage] = field(
@@ -222,6 +223,7 @@ class BridgeStream:
                 self.frames.append(message)
             elif isinstance(message, ProcessedMessage):
                 self.processed, self.late = max(self.processed, message.end), message.late
+                self.answered += 1
             elif message.stream == self.number and isinstance(message, MidiMessage | AudioMessage):
                 yield message
 
@@ -270,6 +272,14 @@ class BridgeStream:
         """Have the server write what was just played; return the paths of the .mid and the .wav. Raises BridgeError."""
         midi, audio = self.client.request("/backline/stream/keep", self.number, folder, seconds, timeout=60.0)
         return str(midi), str(audio)
+
+    def finish(self) -> list[MidiMessage | AudioMessage]:
+        """End the stream as `close` does, and return what had not been read: the ends of its notes among it. Raises BridgeError."""
+        try:
+            self.client.request("/backline/stream/close", self.number, timeout=10.0)
+            return list(self.receive())  # it was sent before the answer
+        finally:
+            self._socket.close()
 
     def close(self) -> None:
         """End the stream; what the engine still sends is read by nobody."""

@@ -11,6 +11,7 @@ streams are called alone where sharing a call does not pay.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import count as count_from
 
 import numpy as np
 import onnxruntime
@@ -23,6 +24,8 @@ from server.row_memory import ROWS, Floats, Rows
 SIZES = (1, 2, 4, 8, 16)
 """Streams a call may have."""
 CAPTURE_RUNS = 3  # of a binding before its CUDA graph is there
+# For the whole process: a session is shared by groups, and keeps the graphs of those that are gone.
+_GRAPH_NUMBERS = count_from(1)
 
 Range = tuple[int, int]
 """(first row, rows)."""
@@ -35,12 +38,9 @@ class StepGroup:
 
     def __init__(
         self, sessions: Sequence[onnxruntime.InferenceSession], graph: GraphSpec, costs: Costs, device: str = "cpu",
-        captured: bool = False, number: int = 0,
+        captured: bool = False,
     ) -> None:  # fmt: skip
-        """Args: sessions: of 1, 2, 4... rows, the last as large as the group. captured: they were opened for CUDA graphs.
-
-        number: of this group among those that have the same sessions.
-        """
+        """Args: sessions: of 1, 2, 4... rows, the last as large as the group. captured: they were opened for CUDA graphs."""
         self.graph, self.size, self._costs, self._sessions = graph, SIZES[len(sessions) - 1], costs, sessions
         make = ROWS[device]
         self._inputs: dict[str, Rows] = {t.name: make(self.size, t.shape) for t in graph.inputs}
@@ -49,7 +49,7 @@ class StepGroup:
         self._side = [0] * self.size  # which set holds a row's state
         self._free = list(range(self.size))
         self._bindings: dict[tuple[int, int, int], tuple[onnxruntime.IOBinding, onnxruntime.RunOptions | None]] = {}
-        self._captured, self._first_graph = captured, 1 + 2 * number * self.size
+        self._captured = captured
         if captured:
             self._capture()
 
@@ -97,8 +97,12 @@ class StepGroup:
         return {name: rows.host[row : row + 1] for name, rows in self._outputs[1 - self._side[row]].items()}
 
     def state_rows(self, row: int) -> dict[str, "StateRow"]:
-        """Return a row's state where it is now."""
-        return {name: StateRow(rows, row) for name, rows in self._states[self._side[row]].items()}
+        """Return a row's state, wherever it goes."""
+        return {name: StateRow(self, row, name) for name in self._states[0]}
+
+    def read(self, row: int, name: str) -> Floats:
+        """Return a copy of one tensor of a row's state, (1, *shape)."""
+        return self._states[self._side[row]][name].get(row)
 
     def run(self, rows: Sequence[int]) -> None:
         """Run one hop of `rows`, whose inputs are there; no other row's state changes."""
@@ -113,6 +117,14 @@ class StepGroup:
             self._exchange(first, count, 0)
         return (time.perf_counter_ns() - began) / 1000
 
+    def keep_warm(self) -> None:
+        """Call what a tick of all taken rows would call, with nobody active: no row's state changes by a bit."""
+        taken = (1 << self.size) - 1
+        for row in self._free:
+            taken &= ~(1 << row)
+        for first, size in cover(taken, self.size, self._costs)[1]:
+            self._call(first, size, [])
+
     def change_side(self, row: int) -> None:
         """Move a row's state to the other set, where its neighbours are."""
         side = self._side[row]
@@ -121,8 +133,9 @@ class StepGroup:
         self._side[row] = 1 - side
 
     def _call(self, first: int, count: int, active: Sequence[int]) -> None:
-        side = int(2 * sum(self._side[row] for row in active) > len(active))
         free = set(self._free)
+        voters = active or [row for row in range(first, first + count) if row not in free]
+        side = int(2 * sum(self._side[row] for row in voters) > len(voters))
         for row in range(first, first + count):
             if self._side[row] != side:
                 if row in free:  # what is in it does not matter
@@ -144,19 +157,19 @@ class StepGroup:
         session, key = self._sessions[SIZES.index(count)], (first, count, side)
         bound = self._bindings.get(key)
         if bound is None:
-            bound = self._bindings[key] = (self._bind(session, *key), self._options(first, side))
+            bound = self._bindings[key] = (self._bind(session, *key), self._options())
         binding, options = bound
         if options is None:  # options cost 28 us a call (ORT 1.31)
             session.run_with_iobinding(binding)
         else:
             session.run_with_iobinding(binding, options)
 
-    def _options(self, first: int, side: int) -> onnxruntime.RunOptions | None:
+    def _options(self) -> onnxruntime.RunOptions | None:
         """Return what gives a binding a CUDA graph of its own: one replays the addresses that it was captured with."""
         if not self._captured:
             return None
         options = onnxruntime.RunOptions()
-        options.add_run_config_entry("gpu_graph_id", str(self._first_graph + 2 * first + side))
+        options.add_run_config_entry("gpu_graph_id", str(next(_GRAPH_NUMBERS)))
         return options
 
     def _bind(self, session: onnxruntime.InferenceSession, first: int, count: int, side: int) -> onnxruntime.IOBinding:
@@ -183,14 +196,14 @@ class StepGroup:
 
 
 class StateRow:
-    """One tensor of a stream's state, wherever it is."""
+    """One tensor of a stream's state, wherever it is: it changes sides with its neighbours."""
 
-    def __init__(self, rows: Rows, row: int) -> None:
-        self._rows, self._row = rows, row
+    def __init__(self, group: StepGroup, row: int, name: str) -> None:
+        self._group, self._row, self._name = group, row, name
 
     def numpy(self) -> Floats:
         """Return a copy, (1, *shape)."""
-        return self._rows.get(self._row)
+        return self._group.read(self._row, self._name)
 
 
 class SlotStep:

@@ -24,9 +24,9 @@ from server.data_port import DataPort
 from server.errors import BacklineError
 from server.gate import Gate
 from server.hosted_stream import HostedStream
+from server.keep_warm import Heard, KeepWarm, start_keeping
 from server.kept_take import KeptTake
 from server.model_store import Model, load_model, open_stream
-from server.note_ledger import NoteLedger
 from server.realtime import enter_real_time
 from server.shared_page import MOST_STREAMS, SharedPage
 from server.step_pool import StepPool, StreamSteps
@@ -43,12 +43,13 @@ class Engine:
     ) -> None:
         self._model, self._pool, self._data, self._commands, self._page = model, pool, data, commands, page
         self._steps: dict[int, StreamSteps] = {}
-        self._told = 0  # problems of devices that the control process knows of
+        self._told = False  # the control process knows of a device that failed
         self._streams: dict[int, HostedStream] = {}
         self._faced: dict[int, Manifest] = {}  # what the model is in each stream's direction
         self._gate = Gate(os.environ.get(TOKEN_VARIABLE, ""))
         self._port = DataPort(data, page, self._streams, self._gate, pool.together)
         self._active = self._ended = False
+        self._warmth: KeepWarm | None = None  # of a device, where there is one
 
     def warm_up(self) -> str:
         """Load the model, run its first hops on noise, enter real time; return how the process is scheduled.
@@ -63,6 +64,8 @@ class Engine:
             while stream.metrics.hops < WARM_UP_HOPS:
                 stream.process(start, noise)
                 start += 1024
+            if self._warmth is None and self._pool.on_device():
+                self._warmth = start_keeping(self._pool.keep_warm)
             steps.close()
         return enter_real_time()
 
@@ -72,7 +75,7 @@ class Engine:
         poll.register(self._commands, select.POLLIN)
         while not self._ended:
             self._page.beat(time.monotonic_ns())
-            ready = dict(poll.poll(IDLE_MS))
+            ready = dict(poll.poll(self._longest_sleep()))
             if self._commands.fileno() in ready:
                 was_active = self._active
                 self._take_command()
@@ -83,7 +86,9 @@ class Engine:
             if self._active:
                 for hosted in self._streams.values():
                     hosted.end_if_quiet(time.monotonic_ns())
-                self._tell_problems()
+                self._tell_problem()
+                if self._warmth is not None and not ready:
+                    self._warmth.run(Heard(h.slot.heard_ns, h.block_ns) for h in self._streams.values())
 
     # Commands: one JSON object a packet; every one is answered.
 
@@ -128,7 +133,7 @@ class Engine:
         slot.heard(0, time.monotonic_ns(), 0)  # a client that never sends is gone too, one day
         steps = self._pool.stream()
         try:
-            opened = open_stream(self._model, chosen, rate, steps, NoteLedger(slot.sounding))
+            opened = open_stream(self._model, chosen, rate, steps)
         except BacklineError:
             slot.clear(0)
             steps.close()
@@ -178,12 +183,17 @@ class Engine:
             self._do_close(number)
         self._ended = True
 
-    def _tell_problems(self) -> None:
-        """Tell the control process of devices that failed since the last time."""
-        problems = self._pool.problems()
-        for problem in problems[self._told :]:
-            self._commands.send(json.dumps({"note": f"goes on on the CPU: {problem}"}).encode())
-        self._told = len(problems)
+    def _longest_sleep(self) -> float:
+        """Return milliseconds."""
+        if self._warmth is None or not self._streams:
+            return IDLE_MS
+        return min(IDLE_MS, self._warmth.rest_ms)
+
+    def _tell_problem(self) -> None:
+        """Tell the control process, once, of a device that failed."""
+        if self._pool.problem and not self._told:
+            self._commands.send(json.dumps({"note": f"goes on on the CPU: {self._pool.problem}"}).encode())
+            self._told = True
 
     def _hosted(self, number: int) -> HostedStream:
         if number not in self._streams:

@@ -33,6 +33,7 @@ from server.limits import MOST_VIEWERS
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
 from server.magnitude_output import SpectrumFrame
 from server.midi.message import from_bytes, to_bytes
+from server.note_ledger import NoteLedger, begins
 from server.scheduler import Emission
 from server.shared_page import Slot
 
@@ -68,9 +69,13 @@ class HostedStream:
         self._transmit = transmit
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only
+        self.block_ns = 0  # how long the last block plays; a stream that runs ahead of time has no next one to expect
         self._events: list[HostEvent] = []
         self._viewers: dict[Address, Viewer] = {}
         self._peak = 0.0
+        # What the client has heard, apart from the stream's own ledger, which is ahead of it while a block is computed: an engine
+        # that dies in between must leave the truth in the page.
+        self._told = NoteLedger(slot.sounding)
 
     def take_midi(self, message: MidiMessage) -> None:
         """Keep a MIDI message until the block that holds its sample. Raises ProtocolError where too many wait."""
@@ -140,6 +145,7 @@ class HostedStream:
         if self._viewers:
             self._show_magnitude(outgoing.frames, end)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
+        self.block_ns = 1_000_000_000 * message.samples.shape[1] // stream.host_rate if self.realtime else 0
         self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
 
     def send(self, emissions: list[Emission]) -> None:
@@ -147,7 +153,12 @@ class HostedStream:
         for emission in emissions:
             if self._client is not None:
                 message = MidiMessage(self.number, emission.due, emission.place, *to_bytes(emission.event))
+                # In the page a note begins before its start leaves and ends after its end has: one end too many harms nobody.
+                if begins(emission.event):
+                    self._told.admit(emission.event)
                 self._transmit(pack_midi(message, self._plain), self._client)
+                if not begins(emission.event):
+                    self._told.admit(emission.event)
                 self.slot.show_event(*message[1:])
                 self.take.leave(emission)
 

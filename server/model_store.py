@@ -18,7 +18,6 @@ from server.audio.file import check_rate
 from server.errors import BacklineError
 from server.limits import LONGEST_NAME
 from server.live_stream import LiveStream
-from server.note_ledger import NoteLedger
 from server.onnx_step import open_session
 from server.step_pool import StepPool, StreamSteps
 
@@ -93,7 +92,7 @@ def check_name(name: str) -> str:
 
 
 def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: int,
-                provider: str | StreamSteps = "auto", ledger: NoteLedger | None = None) -> LiveStream:  # fmt: skip
+                provider: str | StreamSteps = "auto") -> LiveStream:  # fmt: skip
     """Return a new stream of `model` at `host_rate` Hz. Raises BacklineError where a setting or the file is wrong.
 
     provider: auto, cpu or cuda; or what makes the stream's steps, where its engine shares some between streams.
@@ -113,7 +112,7 @@ def open_stream(model: Model, settings: Mapping[str, str | float], host_rate: in
         raise BacklineError(
             f"{model.path}: decoder '{model.manifest.decoder}' cannot work with {graphs}: {error!r}"
         ) from error
-    return LiveStream(processor, check_rate(host_rate), ledger, values)
+    return LiveStream(processor, check_rate(host_rate), values)
 
 
 def _steps(model: Model, values: Mapping[str, object], maker: StreamSteps) -> dict[str, Step]:

@@ -27,6 +27,13 @@ def table_in(descriptor: int) -> NDArray[np.uint8]:
     return np.frombuffer(mmap.mmap(descriptor, TABLE_BYTES), np.uint8).reshape(CHANNELS, COLUMNS)
 
 
+def begins(event: Event) -> bool:
+    """Whether there is something to be ended after an event: a note, a pedal that is down, a wheel that is away from home."""
+    if isinstance(event, ControlChange):
+        return event.control == SUSTAIN and event.value >= SUSTAIN_DOWN
+    return event.value != 0 if isinstance(event, PitchBend) else isinstance(event, NoteOn)
+
+
 class NoteLedger:
     """Passes events on so that every note-on has one note-off and none is doubled."""
 

@@ -33,14 +33,7 @@ def open_session(
     constants: boolean constants of the graph that are set; what they switch off is not even loaded. captured: for CUDA graphs,
     which replay a call without asking the CPU; only where provider is cuda, and where the graph can be captured whole.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # two threads are slower here and their tail is 10 ms (benchmarks)
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    options.add_free_dimension_override_by_name("batch", batch)
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = session_options(batch)
     if provider not in PROVIDERS:
         raise BacklineError(f"provider is '{provider}'; a session has one of: {', '.join(PROVIDERS)}")
     name = PROVIDERS[provider]
@@ -57,6 +50,19 @@ def open_session(
     if session.get_providers()[0] != name:
         raise BacklineError(f"provider '{provider}' was asked for and ONNX Runtime gave {session.get_providers()[0]}")
     return session
+
+
+def session_options(batch: int) -> onnxruntime.SessionOptions:
+    """Return how every session is opened, whatever its provider."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # two threads are slower here and their tail is 10 ms (benchmarks)
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    options.add_free_dimension_override_by_name("batch", batch)
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def open_step(session: onnxruntime.InferenceSession, graph: GraphSpec, batch: int = 1) -> Step:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -18,20 +17,22 @@ from numpy.typing import NDArray
 
 from models.manifest import GraphSpec
 from models.registry import bundled_files
-from models.step import Step
+from server.batched_step import StepGroup
 from server.errors import BacklineError
-from server.onnx_step import PROVIDERS, open_session, open_step
+from server.fallback_step import first_line
+from server.onnx_step import PROVIDERS, open_session
+from server.row_plan import Place, plan_rows
 
 ALLOWED = ("auto", *PROVIDERS)
-WARM_UP_STEPS, MEASURED_STEPS = 10, 24
+WARM_UP_TICKS, MEASURED_TICKS = 10, 24
 LONGEST_PAUSE_SECONDS = (
-    0.01  # between two measured steps: a GPU that idles between hops clocks down, a tight loop hides it
+    0.01  # between two measured ticks: a GPU that idles between hops clocks down, a tight loop hides it
 )
 SPREAD = 90.0  # percentile that must lie within the budget
 GAIN = 0.9  # of the CPU's median: what a device that can be lost has to be under before it is taken
 
 Times = NDArray[np.float64]
-"""Microseconds of paced steps."""
+"""Microseconds of paced ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,15 @@ def check_provider(wanted: str) -> str:
     return wanted
 
 
+def is_built_with_cuda() -> bool:
+    """Whether this ONNX Runtime has CUDA in it, which does not say that it works."""
+    return PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+
+
 @lru_cache(maxsize=1)
 def cuda_problem() -> str:
     """Return why no model can run on CUDA here; empty where one can. Tried once, with the smallest model."""
-    if PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+    if not is_built_with_cuda():
         return "this ONNX Runtime is built without CUDA (install backline[gpu] in place of backline[cpu])"
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
@@ -70,13 +76,12 @@ def cuda_problem() -> str:
 
 
 @lru_cache(maxsize=32)
-def choose_provider(
-    wanted: str, path: Path, graph: GraphSpec, budget_us: float, constants: tuple[str, ...] = ()
-) -> Choice:
-    """Return where a graph of the model at `path` runs. budget_us: what a step may take. Raises BacklineError as check_provider.
+def choose_provider(wanted: str, place: Place, graph: GraphSpec, budget_us: float, batch: int = 1) -> Choice:
+    """Return where a graph runs. budget_us: what a tick may take. batch: streams of one. Raises BacklineError as check_provider.
 
-    auto measures a few steps on every provider that works, and only where there is more than one. A graph that does not run
-    once a hop stays on the CPU: it runs twice a second, and its player looks into its state.
+    auto measures a few ticks on every provider that works, and only where there is more than one, in the way in which an
+    engine would run them. A graph that does not run once a hop stays on the CPU: it runs twice a second, and its player looks
+    into its state.
     """
     check_provider(wanted)
     if wanted == "cpu":
@@ -88,8 +93,11 @@ def choose_provider(
     if problem := cuda_problem():
         return Choice("cpu", problem)
     period = min(budget_us / 1e6, LONGEST_PAUSE_SECONDS)
-    sessions = {name: open_session(path, name, constants=constants, file=graph.file) for name in PROVIDERS}
-    return faster({name: time_steps(open_step(one, graph), graph, period) for name, one in sessions.items()}, budget_us)
+    try:
+        groups = {name: plan_rows(place, graph, name, batch).group() for name in PROVIDERS}
+        return faster({name: time_ticks(group, period) for name, group in groups.items()}, budget_us)
+    except Exception as error:  # of ONNX Runtime's many: a device that cannot even be measured is none to play on
+        return Choice("cpu", f"a device failed when it was measured: {first_line(error)}")
 
 
 def faster(times: Mapping[str, Times], budget_us: float) -> Choice:
@@ -103,19 +111,23 @@ def faster(times: Mapping[str, Times], budget_us: float) -> Choice:
     if best != "cpu" and "cpu" in within and medians[best] > GAIN * medians["cpu"]:
         best = "cpu"
     measured = ", ".join(f"{name} {median:.0f} us" for name, median in medians.items())
-    return Choice(best, f"measured {measured} a step, budget {budget_us:.0f} us")
+    return Choice(best, f"measured {measured} a tick, budget {budget_us:.0f} us")
 
 
-def time_steps(step: Step, graph: GraphSpec, period: float, count: int = MEASURED_STEPS) -> Times:
-    """Return (count,) microseconds of steps on noise, one every `period` seconds or more, after a few that are not counted."""
+def time_ticks(group: StepGroup, period: float, count: int = MEASURED_TICKS) -> Times:
+    """Return (count,) microseconds of ticks of all rows on noise, one every `period` seconds or more, after a few that are not counted."""
     generator = np.random.default_rng(0)
-    inputs = {t.name: generator.uniform(0, 0.1, (1, *t.shape)).astype(np.float32) for t in graph.inputs}
-    state, times = step.initial_state(), np.zeros(count)
-    for turn in range(-WARM_UP_STEPS, count):
+    inputs = {t.name: generator.uniform(0, 0.1, (1, *t.shape)).astype(np.float32) for t in group.graph.inputs}
+    rows, times = [group.take() for _ in range(group.size)], np.zeros(count)
+    for turn in range(-WARM_UP_TICKS, count):
         if turn >= 0:
             time.sleep(period)
         began = time.perf_counter_ns()
-        _, state = step(inputs, state)
+        for row in rows:
+            group.hear(row, inputs)
+        group.run(rows)
+        for row in rows:
+            group.outputs(row)
         if turn >= 0:
             times[turn] = (time.perf_counter_ns() - began) / 1000
     return times

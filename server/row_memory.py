@@ -1,11 +1,12 @@
 """Rows of tensors, one a stream, in the computer's memory or in a GPU's: what a batched step binds by address.
 
-On the computer a row is a NumPy view and nothing is ever carried anywhere. On CUDA every tensor has a twin in the computer's
-memory for what goes in and comes out, and single rows are moved by the CUDA runtime library that ONNX Runtime has loaded.
+On the computer a row is a NumPy view and nothing is ever carried anywhere. On a device every tensor has a twin in the computer's
+memory for what goes in and comes out, and rows are moved by address: on CUDA by the runtime library that ONNX Runtime has loaded.
 """
 
 import ctypes
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,8 @@ TO_DEVICE, TO_HOST, WITHIN = 1, 2, 3
 """cudaMemcpyKind of the CUDA runtime."""
 
 Floats = NDArray[np.float32]
+Copy = Callable[[int, int, int, int], None]
+"""(target address, source address, bytes, kind): it is done when the call returns. What fails there raises RuntimeError."""
 
 
 class Rows(Protocol):
@@ -78,14 +81,16 @@ class HostRows:
         """Nothing has to be carried."""
 
 
-class CudaRows:
-    """Rows in the memory of the first GPU; see Rows. What fails there raises RuntimeError."""
+class DeviceRows:
+    """Rows in a device's memory; see Rows. device: as ONNX Runtime calls it; copy: moves bytes to it, from it and within it."""
 
-    device = "cuda"
-
-    def __init__(self, rows: int, shape: tuple[int, ...], initial: float = 0.0) -> None:
+    def __init__(
+        self, rows: int, shape: tuple[int, ...], initial: float = 0.0, *, device: str, copy: Copy
+    ) -> None:  # fmt: skip
+        self.device, self._copy = device, copy
         self.host: Floats = np.full((rows, *shape), initial, np.float32)
-        self._value = onnxruntime.OrtValue.ortvalue_from_numpy(self.host, "cuda", 0)
+        self._there = self.host.copy()  # of the CPU's memory ONNX Runtime makes no copy of its own
+        self._value = onnxruntime.OrtValue.ortvalue_from_numpy(self._there, device, 0)
         self.pointer, self.row_bytes = int(self._value.data_ptr()), self.host.nbytes // rows
 
     def put(self, row: int, values: Floats) -> None:
@@ -101,29 +106,34 @@ class CudaRows:
     def move(self, row: int, to: Rows) -> None:
         """See Rows."""
         place = row * self.row_bytes
-        _copy(to.pointer + place, self.pointer + place, self.row_bytes, WITHIN)
+        self._copy(to.pointer + place, self.pointer + place, self.row_bytes, WITHIN)
 
     def send(self, first: int, count: int) -> None:
         """See Rows."""
         place = first * self.row_bytes
-        _copy(self.pointer + place, self.host.ctypes.data + place, count * self.row_bytes, TO_DEVICE)
+        self._copy(self.pointer + place, self.host.ctypes.data + place, count * self.row_bytes, TO_DEVICE)
 
     def fetch(self, first: int, count: int) -> None:
         """See Rows."""
         place = first * self.row_bytes
-        _copy(self.host.ctypes.data + place, self.pointer + place, count * self.row_bytes, TO_HOST)
+        self._copy(self.host.ctypes.data + place, self.pointer + place, count * self.row_bytes, TO_HOST)
 
 
-ROWS: dict[str, type[HostRows] | type[CudaRows]] = {"cpu": HostRows, "cuda": CudaRows}
+def cuda_copy(target: int, source: int, size: int, kind: int) -> None:
+    """See Copy; in the memory of the first GPU.
 
-
-def _copy(target: int, source: int, size: int, kind: int) -> None:
-    """Copy bytes and wait for it: ONNX Runtime's own stream waits for no other."""
+    ONNX Runtime's own stream waits for no other, and only what comes back is certainly there when cudaMemcpy returns (CUDA
+    Runtime API, synchronization behavior: from pageable memory it may be on its way yet), so all else is waited for.
+    """
     runtime = _cuda_runtime()
     failed = runtime.cudaMemcpy(ctypes.c_void_p(target), ctypes.c_void_p(source), ctypes.c_size_t(size), kind)
-    failed = failed or (runtime.cudaDeviceSynchronize() if kind == WITHIN else 0)
+    failed = failed or (runtime.cudaDeviceSynchronize() if kind != TO_HOST else 0)
     if failed:
         raise RuntimeError(f"the GPU's memory cannot be copied: error {failed} of the CUDA runtime")
+
+
+ROWS: dict[str, Callable[..., Rows]] = {"cpu": HostRows, "cuda": partial(DeviceRows, device="cuda", copy=cuda_copy)}
+"""Provider -> what makes its rows."""
 
 
 @lru_cache(maxsize=1)

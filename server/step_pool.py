@@ -1,29 +1,20 @@
 """The steps of an engine's streams: on which provider, alone or in rows that share a call, with the CPU to fall back to.
 
-StepPool (an engine) -> StreamSteps (a stream) -> OnnxStep | FallbackStep(DeviceStep | SlotStep, OnnxStep) | SlotStep
+StepPool (an engine) -> StreamSteps (a stream) -> OnnxStep | SlotStep | FallbackStep(SlotStep on a device, OnnxStep)
 """
-
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import numpy as np
-from onnxruntime import InferenceSession
 
 from models.manifest import GraphSpec
 from models.step import Step
-from server.batched_step import SIZES, Costs, SlotStep, StepGroup
+from server.batched_step import SIZES, SlotStep, StepGroup
 from server.errors import BacklineError
-from server.fallback_step import FallbackStep
-from server.onnx_step import OnnxStep, open_session, open_step
+from server.fallback_step import FallbackStep, first_line, share_kept_hops
+from server.onnx_step import OnnxStep, open_session
 from server.providers import Choice, choose_provider
+from server.row_plan import Place, plan_rows
 from server.together import Together
 
-COST_ROUNDS = 7  # in which every size of call is timed; the median is kept
-COST_PAUSE_SECONDS = 0.005  # before each: a third of a second for an engine that starts, where batches were asked for
-
-Place = tuple[Path, str, tuple[str, ...]]
-"""A graph: the model's path, the graph's file in it, the constants that are set."""
+Shared = tuple[Place, str]
+"""A graph and the provider that its groups are on."""
 
 
 class StepPool:
@@ -35,10 +26,10 @@ class StepPool:
         self._wanted, self._batch = provider, batch
         self.together = Together() if batch > 1 else None
         self.choices: dict[str, Choice] = {}
-        self._groups: dict[Place, list[StepGroup]] = {}
-        self._costs: dict[Place, Costs] = {}
+        self._groups: dict[Shared, list[StepGroup]] = {}
         self._fallbacks: list[FallbackStep] = []
-        self._problems: dict[str, None] = {}  # why devices failed, in the order in which they did
+        self.problem = ""  # why a device is not used any more; of what a lost one raises, the first is the news
+        self._warmed = 0  # groups that were kept warm: they take turns
 
     def stream(self) -> "StreamSteps":
         """Return what makes one stream's steps."""
@@ -47,33 +38,38 @@ class StepPool:
     def make(self, place: Place, graph: GraphSpec, budget_us: float) -> Step:
         """Return a new step of a graph. budget_us: what one may take. Raises BacklineError."""
         path, file, constants = place
-        choice = choose_provider(self._wanted, path, graph, budget_us, constants)
-        if choice.provider != "cpu" and (problems := self.problems()):
-            choice = Choice("cpu", f"{choice.provider} failed: {problems[-1]}")
+        choice = self._choose(place, graph, budget_us)
         self.choices[graph.name] = choice
-        if graph.clock != "hop":  # its player looks into its state, and a hop's end does not wait for it
+        if choice.provider == "cpu" and (self.together is None or graph.clock != "hop" or self.problem):
+            # Of a graph that does not run once a hop the player looks into the state, and a hop's end does not wait for it.
+            # After a device failed: to measure groups for the CPU now would hold up the streams that run.
             return OnnxStep(open_session(path, "cpu", constants=constants, file=file), graph)
-        if self.together is not None:
-            first: Step = self._slot(place, graph, choice.provider, self.together)
-        else:
-            first = open_step(open_session(path, choice.provider, constants=constants, file=file), graph)
         if choice.provider == "cpu":
-            return first
-        fallback = FallbackStep(
-            first, OnnxStep(open_session(path, "cpu", constants=constants, file=file), graph), graph
-        )
+            return self._slot((place, "cpu"), graph)
+        spare = OnnxStep(open_session(path, "cpu", constants=constants, file=file), graph)
+        try:
+            first = self._slot((place, choice.provider), graph)
+        except Exception as error:
+            self._take_error(choice.provider, error)
+            self.choices[graph.name] = self._choose(place, graph, budget_us)
+            return spare
+        fallback = FallbackStep(first, spare, graph, on_problem=self._take_problem)
         self._fallbacks.append(fallback)
+        share_kept_hops(self._fallbacks)
         return fallback
 
     def prepare(self, place: Place, graph: GraphSpec, budget_us: float) -> None:
         """Load now what a step of a graph will need: later it would hold up the streams that run. Raises BacklineError."""
         path, file, constants = place
-        provider = choose_provider(self._wanted, path, graph, budget_us, constants).provider
-        for one in dict.fromkeys(("cpu", provider)):
-            open_session(path, one, constants=constants, file=file)
-        if self.together is not None and graph.clock == "hop" and place not in self._groups:
-            self._groups[place] = []
-            self._groups[place].append(self._group(place, graph, provider))
+        open_session(path, "cpu", constants=constants, file=file)
+        provider = self._choose(place, graph, budget_us).provider
+        shared = (place, provider)
+        in_rows = graph.clock == "hop" and not self.problem and (self.together is not None or provider != "cpu")
+        if in_rows and shared not in self._groups:
+            try:
+                self._groups[shared] = [self._group(shared, graph)]
+            except Exception as error:
+                self._take_error(provider, error)
 
     def forget(self, steps: list[Step]) -> None:
         """Give back the rows of steps that are not used any more."""
@@ -83,42 +79,54 @@ class StepPool:
             slot = step.first if isinstance(step, FallbackStep) else step
             if isinstance(slot, SlotStep):
                 slot.group.give_back(slot.row)
-
-    def problems(self) -> list[str]:
-        """Return why devices are not used any more, once each."""
-        self._problems |= {step.problem: None for step in self._fallbacks if step.problem}
-        return list(self._problems)
+        share_kept_hops(self._fallbacks)
 
     def provider(self) -> str:
         """Say where the steps run: cpu, cuda, or cpu and why no longer on a device."""
-        problems = self.problems()
-        if problems:
-            return f"cpu, since a device failed: {problems[-1]}"
+        if self.problem:
+            return f"cpu, since a device failed: {self.problem}"
         return "+".join(sorted({choice.provider for choice in self.choices.values()})) or "cpu"
 
-    def _slot(self, place: Place, graph: GraphSpec, provider: str, together: Together) -> SlotStep:
-        groups = self._groups.setdefault(place, [])
+    def on_device(self) -> list[StepGroup]:
+        """Return the groups on devices that streams are in, unless one has failed."""
+        if self.problem:
+            return []
+        steps = [step.first for step in self._fallbacks]
+        return list(dict.fromkeys(step.group for step in steps if isinstance(step, SlotStep)))
+
+    def keep_warm(self) -> None:
+        """Make one call that changes nothing, on the next group of a device. Raises what the device raises."""
+        groups = self.on_device()
+        if groups:
+            self._warmed += 1
+            groups[self._warmed % len(groups)].keep_warm()
+
+    def _choose(self, place: Place, graph: GraphSpec, budget_us: float) -> Choice:
+        choice = choose_provider(self._wanted, place, graph, budget_us, self._batch)
+        if choice.provider != "cpu" and self.problem:
+            return Choice("cpu", f"{choice.provider} failed: {self.problem}")
+        return choice
+
+    def _take_problem(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+    def _take_error(self, provider: str, error: Exception) -> None:
+        """Note that a device has failed, or has no room for more. Raises an error that is not the device's."""
+        if provider == "cpu" or isinstance(error, BacklineError):
+            raise error
+        self._take_problem(first_line(error))
+
+    def _slot(self, shared: Shared, graph: GraphSpec) -> SlotStep:
+        groups = self._groups.setdefault(shared, [])
         group = next((each for each in groups if not each.is_full), None)
         if group is None:
-            group = self._group(place, graph, provider)
+            group = self._group(shared, graph)
             groups.append(group)
-        return SlotStep(group, group.take(), together.wait)
+        return SlotStep(group, group.take(), _alone if self.together is None else self.together.wait)
 
-    def _group(self, place: Place, graph: GraphSpec, provider: str) -> StepGroup:
-        path, file, constants = place
-        sizes = SIZES[: SIZES.index(self._batch) + 1]
-
-        def opened(captured: bool) -> list[InferenceSession]:
-            return [open_session(path, provider, size, constants, file, captured) for size in sizes]
-
-        if provider == "cpu":
-            sessions, captured = opened(False), False
-        else:
-            sessions, captured = _captured_or_not(opened)
-        if place not in self._costs:
-            # Timed without capture: a replay takes less, but for every size alike.
-            self._costs[place] = measure_costs(opened(False) if captured else sessions, graph, provider)
-        return StepGroup(sessions, graph, self._costs[place], provider, captured, len(self._groups[place]))
+    def _group(self, shared: Shared, graph: GraphSpec) -> StepGroup:
+        place, provider = shared
+        return plan_rows(place, graph, provider, self._batch).group()
 
 
 class StreamSteps:
@@ -151,25 +159,6 @@ def check_batch(batch: int) -> int:
     return batch
 
 
-def measure_costs(sessions: Sequence[InferenceSession], graph: GraphSpec, provider: str = "cpu") -> Costs:
-    """Return the median microseconds of a call of each session, which have 1, 2, 4... rows, as one of a tick of all rows.
-
-    Ticks are a pause apart, as an engine's are, and the sizes take turns: in a tight loop small calls look cheaper than they are.
-    """
-    group = StepGroup(sessions, graph, (), provider)
-    sizes = SIZES[: len(sessions)]
-    times: list[list[float]] = []
-    for _ in range(1 + COST_ROUNDS):
-        times.append([])
-        for size in sizes:
-            time.sleep(COST_PAUSE_SECONDS)
-            times[-1].append(group.tick_us(size) * size / group.size)
-    return tuple(np.median(times[1:], axis=0).tolist())
-
-
-def _captured_or_not(opened: Callable[[bool], list[InferenceSession]]) -> tuple[list[InferenceSession], bool]:
-    """Return sessions for CUDA graphs, or plain ones where ONNX Runtime cannot capture this graph."""
-    try:
-        return opened(True), True
-    except BacklineError:
-        return opened(False), False
+def _alone(group: StepGroup, row: int) -> None:
+    """Have a row run by itself."""
+    group.run([row])

@@ -12,10 +12,14 @@ from typing import Any  # Any: answers are JSON
 
 from server.child_process import start_python
 from server.errors import BacklineError
+from server.providers import is_built_with_cuda
 from server.shared_page import SharedPage
 
 log = logging.getLogger(__name__)
 START_SECONDS = 30.0
+DEVICE_START_SECONDS = (
+    180.0  # CUDA's libraries are loaded, and every size of call is tried with CUDA graphs and without
+)
 ANSWER_SECONDS = 5.0
 TAKE_OVER_SECONDS = 1.0  # a spare that needs longer is not the one to play on; answers take milliseconds
 
@@ -77,10 +81,11 @@ class Worker:
             page.close()  # the mapping stays
         worker = cls(process, ours, page, on_end)
         worker._on_note = on_note
+        longest = DEVICE_START_SECONDS if provider != "cpu" and is_built_with_cuda() else START_SECONDS
         try:
-            answer = await asyncio.wait_for(asyncio.shield(worker._ready), START_SECONDS)
+            answer = await asyncio.wait_for(asyncio.shield(worker._ready), longest)
         except TimeoutError:
-            answer = {"problem": f"the engine of {model.stem} was not ready within {START_SECONDS:g} s"}
+            answer = {"problem": f"the engine of {model.stem} was not ready within {longest:g} s"}
         except asyncio.CancelledError:
             worker.end()
             raise

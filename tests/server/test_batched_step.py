@@ -11,7 +11,8 @@ from server.batched_step import SIZES, SlotStep, StepGroup, cover
 from server.errors import BacklineError
 from server.fallback_step import in_memory
 from server.onnx_step import OnnxStep, open_session
-from server.step_pool import StepPool, measure_costs
+from server.row_plan import measure_costs
+from server.step_pool import StepPool
 from server.together import Together
 
 FILES = bundled_files()
@@ -25,10 +26,13 @@ TOLERANCE = 2e-5
 """Of outputs of 0 to 1 and of the performer's magnitudes: ONNX Runtime takes other kernels for other batches. Measured: 2e-6."""
 
 
-def group_of(name: str, size: int, costs: tuple[float, ...] = SHARING) -> StepGroup:
+def group_of(
+    name: str, size: int, costs: tuple[float, ...] = SHARING, provider: str = "cpu", captured: bool = False
+) -> StepGroup:
     path, graph = GRAPHS[name]
     sizes = SIZES[: SIZES.index(size) + 1]
-    return StepGroup([open_session(path, "cpu", each, file=graph.file) for each in sizes], graph, costs[: len(sizes)])
+    sessions = [open_session(path, provider, each, file=graph.file) for each in sizes]
+    return StepGroup(sessions, graph, costs[: len(sizes)], provider, captured)
 
 
 def alone(name: str) -> OnnxStep:
@@ -75,9 +79,12 @@ class Player:
             self.worst = max(self.worst, float(np.abs(found[key] - values).max()) / scale)
 
 
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize(("provider", "captured"), [("cpu", False), ("cuda", False), ("cuda", True)])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_streams_that_come_and_go_and_miss_ticks_are_the_streams_alone(name: str):
-    group, together, generator = group_of(name, 4), Together(), np.random.default_rng(3)
+def test_streams_that_come_and_go_and_miss_ticks_are_the_streams_alone(name: str, provider: str, captured: bool):
+    group = group_of(name, 4, SHARING, provider, captured)
+    together, generator = Together(), np.random.default_rng(3)
     players = [Player(name, group, together, number) for number in range(3)]
     heard = list(players)
     for tick in range(24):
@@ -117,6 +124,16 @@ def test_sixteen_streams_take_one_call_and_one_stream_takes_the_smallest():
     players[7].play()  # outside of a tick, as when a stream opens
     assert counts == [16, 2, 1, 1]
     assert max(player.worst for player in players) == 0.0
+
+
+def test_a_state_that_was_handed_out_is_the_streams_wherever_its_neighbours_take_it():
+    group, together = group_of("transcriber step", 4), Together()
+    players = [Player("transcriber step", group, together, number) for number in range(4)]
+    for active in ((0, 1, 2, 3), (0, 1, 2), (1, 2, 3), (0, 3), (1, 2, 3)):
+        together.run([players[number].play for number in active])
+        for player in players:
+            player.compare_state()
+    assert max(player.worst for player in players) <= TOLERANCE
 
 
 def test_a_stream_may_run_several_hops_in_a_tick_in_which_others_run_one():

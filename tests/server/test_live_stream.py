@@ -179,3 +179,21 @@ def test_finish_forgets_what_is_not_due_and_ends_what_sounds():
     assert [(e.place, e.event.pitch) for e in ends] == [(300, 60)]
     assert len(stream.scheduler) == 0
     assert stream.ledger.sounding == 0
+
+
+def test_a_player_of_sound_does_not_ring_out_for_nobody_when_its_stream_ends():
+    player = Listener(channels_out=1)
+    player.flush = lambda: pytest.fail("the other streams of its engine would wait until it has rung out")
+    stream = LiveStream(player, RATE)
+    stream.process(0, ones(2 * HOP))
+    assert stream.ledger.sounding == 1
+    assert [emission.event for emission in stream.finish(300)] == [NoteOff(300, 60)]
+    assert stream.ledger.sounding == 0
+
+
+def test_a_player_of_notes_says_what_it_owes_when_its_stream_ends():
+    player = Listener(channels_out=0)
+    player.flush = lambda: Block(2 * HOP, silence(0, 0), (NoteOff(2 * HOP, 60, 7),))
+    stream = LiveStream(player, RATE)
+    stream.process(0, ones(2 * HOP))
+    assert [emission.event for emission in stream.finish(300)] == [NoteOff(2 * HOP, 60, 7)]

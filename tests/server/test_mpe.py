@@ -167,7 +167,7 @@ def values(**given_values):
 
 
 def test_a_stream_says_its_zone_first_and_again_after_a_reset_and_ends_every_note():
-    stream, synth, heard = LiveStream(Fiddler(), RATE, None, values(mpe="on")), Synth(), []
+    stream, synth, heard = LiveStream(Fiddler(), RATE, values(mpe="on")), Synth(), []
     introduction = list(configuration(0))
     for start in range(0, 20 * HOP, HOP):
         heard += stream.process(start, np.ones((1, HOP), np.float32)).emissions

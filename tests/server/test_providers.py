@@ -7,8 +7,8 @@ from numpy import array, full
 from models.model_file import read_manifest
 from models.registry import bundled_files
 from server.errors import BacklineError
-from server.onnx_step import OnnxStep, open_session
-from server.providers import Choice, check_provider, choose_provider, cuda_problem, faster, time_steps
+from server.providers import Choice, check_provider, choose_provider, cuda_problem, faster, time_ticks
+from server.row_plan import plan_rows
 
 PROBE, DRUMMER = bundled_files()["probe"], bundled_files()["drummer"]
 GRAPH = read_manifest(PROBE).graphs[0]
@@ -19,8 +19,9 @@ without_cuda = pytest.mark.skipif(
 
 def test_a_provider_is_one_of_three_words():
     assert [check_provider(word) for word in ("auto", "cpu")] == ["auto", "cpu"]
-    with pytest.raises(BacklineError, match="provider is 'tpu'; allowed: auto, cpu, cuda"):
-        check_provider("tpu")
+    for word in ("tpu", "tensorrt"):  # why there is no TensorRT: docs/decisions.md
+        with pytest.raises(BacklineError, match=f"provider is '{word}'; allowed: auto, cpu, cuda$"):
+            check_provider(word)
 
 
 @without_cuda
@@ -28,20 +29,22 @@ def test_cuda_that_was_asked_for_and_is_not_there_is_refused_in_a_sentence():
     sentence = (
         r"provider is 'cuda', and this ONNX Runtime is built without CUDA .*`--provider auto` runs on the CPU here$"
     )
-    for ask in (check_provider, lambda word: choose_provider(word, PROBE, GRAPH, 1000.0)):
+    for ask in (check_provider, lambda word: choose_provider(word, (PROBE, GRAPH.file, ()), GRAPH, 1000.0)):
         with pytest.raises(BacklineError, match=sentence):
             ask("cuda")
 
 
 @without_cuda
 def test_auto_without_cuda_is_the_cpu_and_says_why():
-    choice = choose_provider("auto", PROBE, GRAPH, 1000.0)
+    choice = choose_provider("auto", (PROBE, GRAPH.file, ()), GRAPH, 1000.0)
     assert (choice.provider, choice.why) == ("cpu", cuda_problem())
 
 
 def test_a_graph_that_runs_once_a_beat_stays_on_the_cpu():
     [plan] = read_manifest(DRUMMER).graphs
-    assert choose_provider("auto", DRUMMER, plan, 8000.0) == Choice("cpu", "one step a beat needs no other")
+    assert choose_provider("auto", (DRUMMER, plan.file, ()), plan, 8000.0) == Choice(
+        "cpu", "one step a beat needs no other"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,8 @@ def test_the_faster_one_within_the_budget_is_taken(cpu, cuda, taken):
     assert choice.why.endswith("budget 1000 us")
 
 
-def test_steps_are_timed_one_by_one():
-    times = time_steps(OnnxStep(open_session(PROBE), GRAPH), GRAPH, 0.0, count=5)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_ticks_of_all_rows_are_timed_one_by_one(batch: int):
+    times = time_ticks(plan_rows((PROBE, GRAPH.file, ()), GRAPH, "cpu", batch).group(), 0.0, count=5)
     assert times.shape == (5,)
     assert (times > 0).all()

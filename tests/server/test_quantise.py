@@ -187,7 +187,7 @@ def clicks():
 
 @pytest.mark.parametrize("block", [64, 1000, 4096])
 def test_a_stream_declares_what_moving_back_needs_and_keeps_to_it(block):
-    stream = LiveStream(Drummer(), RATE, None, values())
+    stream = LiveStream(Drummer(), RATE, values())
     assert stream.latency.quantise == LINE // 2
     assert stream.declared == 127 + LINE // 2
     take = run_stream(stream, clicks(), block=block)
@@ -199,7 +199,7 @@ def test_a_stream_declares_what_moving_back_needs_and_keeps_to_it(block):
 
 
 def test_a_live_stream_declares_nothing_and_loses_no_note_at_the_files_end():
-    stream = LiveStream(Drummer("live"), RATE, None, values(quantise="1/4"))
+    stream = LiveStream(Drummer("live"), RATE, values(quantise="1/4"))
     assert stream.declared == 0
     take = run_stream(stream, clicks())
     onsets = [e.due for e, _ in take.emissions if isinstance(e.event, NoteOn)]
@@ -209,7 +209,7 @@ def test_a_live_stream_declares_nothing_and_loses_no_note_at_the_files_end():
 
 
 def test_strength_swing_and_tempo_change_while_a_stream_runs_and_the_grid_itself_does_not():
-    stream = LiveStream(Drummer(), RATE, None, values())
+    stream = LiveStream(Drummer(), RATE, values())
     stream.process(0, silence(1, 256))
     stream.set("quantise_strength", 0.0)
     samples = silence(1, 1024)
@@ -221,7 +221,7 @@ def test_strength_swing_and_tempo_change_while_a_stream_runs_and_the_grid_itself
 
 
 def test_a_break_in_the_transport_leaves_no_moved_note_behind():
-    stream = LiveStream(Drummer(), RATE, None, values(quantise="1/4"))
+    stream = LiveStream(Drummer(), RATE, values(quantise="1/4"))
     rolling = Transport(0, True, 0, tempo_bpm=120.0)
     samples = silence(1, 13_000)
     samples[0, 12_900] = 1.0  # would go to 24,000
