@@ -38,6 +38,7 @@ ON_REQUEST = (
     "drummer_voice2song",
     "instrument_groups",
     "listening",
+    "listening_arranger",
     "listening_drums",
     "performer_effects",
     "performer_full_size",
