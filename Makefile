@@ -6,10 +6,13 @@ BIN := .venv/bin
 PLUGIN_PACKAGES := dpf-source g++ patch
 
 # What the listening page compares with: recordings with their .mid, and a checkpoint of the published network; of the drummer
-# (LISTEN_PLAYER=drummer) basses with their beats.
+# (LISTEN_PLAYER=drummer) basses with their beats; of the arranger
+# (LISTEN_PLAYER=arranger) songs, and other arrangers as LISTEN_VARIANTS='NAME=FOLDER ...'.
 LISTEN_PLAYER ?= performer
 LISTEN_DATA ?=
 LISTEN_PUBLISHED ?=
+LISTEN_VARIANTS ?=
+LISTEN_PAGE := $(if $(filter drummer,$(LISTEN_PLAYER)),_drums,$(if $(filter arranger,$(LISTEN_PLAYER)),_arranger))
 
 # How long `make fuzz` runs, all borders together; FUZZ_SECONDS=36000 is a night.
 FUZZ_SECONDS ?= 600
@@ -20,9 +23,9 @@ FUZZ_SECONDS ?= 600
 live: .venv/.serving ## transcribe the bundled take in real time into take.mid
 	$(BIN)/backline live transcriber --input take --output take.mid
 
-listen: .venv/.complete ## a blind test of LISTEN_PLAYER=performer or drummer: LISTEN_DATA=DIR has music, LISTEN_PUBLISHED=FILE is the published network
-	$(BIN)/backline bench $(if $(filter drummer,$(LISTEN_PLAYER)),listening_drums,listening) -- $(if $(LISTEN_DATA),--data '$(LISTEN_DATA)') \
-	    $(if $(LISTEN_PUBLISHED),--published '$(LISTEN_PUBLISHED)') --output build/listening$(if $(filter drummer,$(LISTEN_PLAYER)),_drums) --serve
+listen: .venv/.complete ## a blind test of LISTEN_PLAYER=performer, drummer or arranger: LISTEN_DATA=DIR has music, LISTEN_PUBLISHED=FILE is the published network
+	$(BIN)/backline bench listening$(LISTEN_PAGE) -- $(if $(LISTEN_DATA),--data '$(LISTEN_DATA)') \
+	    $(if $(LISTEN_PUBLISHED),--published '$(LISTEN_PUBLISHED)') $(foreach one,$(LISTEN_VARIANTS),--variant '$(one)') --output build/listening$(LISTEN_PAGE) --serve
 
 test: install lint ## everything that CI checks
 	$(BIN)/python -m pytest

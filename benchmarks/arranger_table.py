@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.record import RESULTS, Row, print_table, write_rows
 from models.arranger.config import BEATS_A_BAR, SLOTS
 from models.arranger.material import Material
-from models.arranger.network import VARIANTS, ArrangerNetwork, load_network, sized
+from models.arranger.network import ArrangerNetwork, load_network
 from models.arranger.scores import (
     bass_onset_f1,
     chord_tone_ratio,
@@ -35,6 +35,7 @@ from models.arranger.scores import (
     ranges,
     top_line,
 )
+from models.arranger.sizes import VARIANTS, sized
 from models.arranger.songs import read_split
 from models.arranger.training import learn, prepare
 from models.arranger.validation import Task, tasks_of, truth, write_all

@@ -1,6 +1,6 @@
 """The listening page as a folder: a phrase played by everybody, and the page over all phrases.
 
-Called by `listening` and `drummer_ratings`.
+Called by `listening`, `listening_drums`, `listening_arranger` and `drummer_ratings`.
 """
 
 import hashlib
@@ -77,8 +77,14 @@ def play(phrase: Phrase, who: Sequence[Version], media: Path, say: Say) -> dict[
     return lay_out(phrase.title, phrase.seconds, heard, media)
 
 
-def lay_out(title: str, seconds: float, heard: Sequence[Heard], media: Path) -> dict[str, Any]:
-    """Write the sounds and pictures of a phrase; return what the page is told of it."""
+def lay_out(
+    title: str, seconds: float, heard: Sequence[Heard], media: Path, itself: Heard | None = None
+) -> dict[str, Any]:
+    """Write the sounds and pictures of a phrase; return what the page is told of it.
+
+    itself: what the versions are of, which is heard beside them, by its name, and not rated.
+    """
+    versions, heard = len(heard), [*heard, *([itself] if itself else [])]
     sounds = equally_loud([sound for _, sound in heard], seconds)
     stems = [hashlib.sha256(samples.tobytes()).hexdigest()[:12] for samples, _ in sounds]
     for stem, (samples, rate) in zip(stems, sounds, strict=True):
@@ -89,14 +95,16 @@ def lay_out(title: str, seconds: float, heard: Sequence[Heard], media: Path) -> 
         {"name": version.name, "kind": version.kind, "audio": f"media/{stem}.flac", "picture": f"media/{stem}.png"}
         for stem, (version, _) in zip(stems, heard, strict=True)
     ]
-    return {"title": title, "seconds": round(seconds, 3), "versions": rows}
+    phrase = {"title": title, "seconds": round(seconds, 3), "versions": rows[:versions]}
+    return phrase | ({"itself": rows[-1]} if itself else {})
 
 
 def write_page(
     output: Path, told: Sequence[dict[str, Any]], left_out: Sequence[str], questions: Questions = OF_PLAYERS
 ) -> None:
     """Write the page over what is told. What an earlier page played goes; ratings stay. Raises BacklineError."""
-    used = {Path(row[kind]).name for phrase in told for row in phrase["versions"] for kind in ("audio", "picture")}
+    rows = [row for phrase in told for row in (*phrase["versions"], phrase.get("itself")) if row]
+    used = {Path(row[kind]).name for row in rows for kind in ("audio", "picture")}
     for path in (output / "media").iterdir():
         if path.suffix in (".flac", ".png") and path.name not in used:
             path.unlink()

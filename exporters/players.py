@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from models.arranger.ear_network import EarNetwork
-    from models.arranger.network import ArrangerNetwork, Encoder, Writer
+    from models.arranger.encoder import Encoder
+    from models.arranger.network import ArrangerNetwork
+    from models.arranger.writer import Writer
     from models.drummer.network import DrummerNetwork
     from models.transcriber.network import TranscriberNetwork
     from models.translator.listener import Listener

@@ -18,6 +18,7 @@ from server.errors import BacklineError
 SHORTEST_BEAT, LONGEST_BEAT = 0.06, 60.0  # seconds: 1 to 1000 bpm
 MOST_BEATS_A_BAR = 32
 FASTEST_LEAD_BPM = 900.0  # that DAWs take in a tempo map
+SHORT_BARS = (16, 64)  # of these notes the first bar is made, where a whole one would be too fast
 SAME_BEAT = 0.3  # of a beat: what a found one moves by when it is told again
 
 
@@ -50,21 +51,29 @@ class Beats:
         return (*told, Transport(end, False, end, 60 * rate / lengths[-1], float(len(places))))
 
     def tempo_map(self, ticks_per_beat: int) -> "TempoMap":
-        """Return the beats as a MIDI file has them, the first downbeat on a bar's line where the time before it allows that."""
+        """Return the beats as a MIDI file has them, the first downbeat on a bar's line.
+
+        Where the time before it is too short for a bar of the song, a shorter bar comes first.
+        """
         first, usual = self.seconds[0], self.usual_bar
         own = self.seconds[1] - first
         downbeat = self.numbers.index(1) if 1 in self.numbers else 0
         counts = [
             beats for beats in range(-downbeat % usual, 4096, usual) if beats and 60 * beats <= FASTEST_LEAD_BPM * first
         ]
-        lead = (
-            min(counts, key=lambda beats: abs(beats - first / own)) * ticks_per_beat
-            if counts
-            else round(first / own * ticks_per_beat)
-        )
+        metres = [(0, usual, 4)]
+        if counts:
+            lead = min(counts, key=lambda beats: abs(beats - first / own)) * ticks_per_beat
+        else:
+            short = _short_bar(first, own)
+            lead = round(first / own * ticks_per_beat)
+            if short is not None:
+                lead = short[0] * 4 * ticks_per_beat // short[1]
+                bars = ((0, *short), *([(lead, downbeat, 4)] if downbeat else []))
+                metres = [*bars, (lead + downbeat * ticks_per_beat, usual, 4)]
         ticks = [lead + index * ticks_per_beat for index in range(len(self.seconds))]
         before = [(0.0, 0)] if lead else []
-        return TempoMap((*before, *zip(self.seconds, ticks, strict=True)), ticks_per_beat, ((0, usual, 4),))
+        return TempoMap((*before, *zip(self.seconds, ticks, strict=True)), ticks_per_beat, tuple(metres))
 
     def _bars(self) -> list[int]:
         """How many beats each bar has that begins and ends here."""
@@ -95,6 +104,18 @@ class TempoMap:
             (tick, max(1, round((end - begin) * self.ticks_per_beat / (after - tick))))
             for (begin, end), (tick, after) in zip(pairwise(micro), pairwise(ticks), strict=True)
         ]
+
+
+def _short_bar(first: float, beat: float) -> tuple[int, int] | None:
+    """Return the metre of a bar that ends at `first` seconds, so that the next begins there; None: too soon for any, or at once.
+
+    beat: seconds that one lasts.
+    """
+    for under in SHORT_BARS:
+        most = int(first * FASTEST_LEAD_BPM * under / 240)
+        if most:
+            return max(1, min(most, round(first / beat * under / 4))), under
+    return None
 
 
 def found_beats(found: Sequence[Transport], rate: int, length: int) -> Beats | None:

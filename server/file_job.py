@@ -8,7 +8,10 @@ By their names files are notes (.mid), audio or pictures. Every output is whole 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import log10
 from pathlib import Path
+
+import numpy as np
 
 from models.block import Samples
 from models.events import Event, HostEvent, NoteOn, Transport, time_order
@@ -29,6 +32,8 @@ from server.run_file import Progress, Take, long_silence, run_stream, write_log
 NO_BEATS = "none"
 BLOCK = 64
 """Samples of a host block where nobody asks for another."""
+FAINTEST, FAINT, RAISED = 1e-4, 1e-2, 0.1
+"""Loudest sample of a song that is too quiet to be played to, from and to, and what it is made: -80 and -40 dB, -20 dB."""
 
 Say = Callable[[str], None]
 """Takes a sentence about a file: what was left out of a clip, which beat was found."""
@@ -81,6 +86,7 @@ def do_job(job: FileJob, model: Model, settings: Settings, provider: str, say: S
     _check_outputs(manifest, job.outputs)
     beats = _read_beats(manifest, job.beats)
     samples, played, rate = _read_input(manifest, job, say)
+    _check_beats(beats, job, samples.shape[1] / rate)
     told, tempos = _transport(manifest, beats, job, rate)
     events: tuple[HostEvent, ...] = tuple(sorted((*told, *played), key=time_order)) if told else played
     stream = open_stream(model, settings, rate, provider)
@@ -149,6 +155,14 @@ def _read_beats(manifest: Manifest, path: Path | None) -> Beats | None:
     return None if path is None or str(path) == NO_BEATS else read_beats(path)
 
 
+def _check_beats(beats: Beats | None, job: FileJob, seconds: float) -> None:
+    """Raise BacklineError where beats lie behind a file that lasts so many seconds: they are another song's."""
+    if beats is not None and beats.seconds[0] >= seconds:
+        raise BacklineError(
+            f"{job.beats} begins at {beats.seconds[0]:.1f} s; allowed: before the end of {job.source} at {seconds:.1f} s"
+        )
+
+
 def _transport(
     manifest: Manifest, beats: Beats | None, job: FileJob, rate: int
 ) -> tuple[tuple[Transport, ...], TempoMap | None]:
@@ -184,4 +198,14 @@ def _read_input(manifest: Manifest, job: FileJob, say: Say) -> tuple[Samples, tu
     if not takes(manifest, "audio"):
         raise BacklineError(f"{said_of(manifest)} takes MIDI, and {path} is audio")
     samples, rate = read_audio(path)
-    return samples, (), rate
+    return _audible(samples, path, say) if _plans(manifest) else samples, (), rate
+
+
+def _audible(samples: Samples, path: Path, say: Say) -> Samples:
+    """Return a song that is so quiet that nothing would be heard in it louder, and say so."""
+    loudest = float(np.abs(samples).max(initial=0))
+    if not FAINTEST < loudest < FAINT:
+        return samples
+    level, gain = 20 * log10(loudest), RAISED / loudest
+    say(f"{path} is at its loudest {-level:.0f} dB under full scale; it is heard {20 * log10(gain):.0f} dB louder")
+    return samples * np.float32(gain)

@@ -4,6 +4,7 @@ const ratings = new Ratings(data);
 const it = (id) => document.getElementById(id);
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const ITSELF = "0"; // the key of what the versions are of
 let players = [];
 
 function make(tag, properties = {}, ...children) {
@@ -66,6 +67,7 @@ function test() {
   show("test");
   const number = ratings.state.at, phrase = data.phrases[number], order = ratings.state.orders[number];
   const sources = Object.fromEntries(order.map((version, place) => [letter(place), phrase.versions[version].audio]));
+  if (phrase.itself) sources[ITSELF] = phrase.itself.audio;
   const player = new Player(sources, phrase.seconds, (changed) => draw(changed, it("test")));
   players = [player];
   it("test-title").textContent = `Phrase ${number + 1} of ${data.phrases.length}`;
@@ -75,12 +77,20 @@ function test() {
   const head = [make("div", { className: "corner" }, line), ...asked];
   it("sheet").style.setProperty("--asked", QUESTIONS.length);
   it("sheet").classList.toggle("stacked", MOST > 5);
-  it("sheet").replaceChildren(...head, ...order.flatMap((version, place) => row(player, number, version, letter(place))));
+  it("sheet").replaceChildren(...head, ...itself(player, phrase), ...order.flatMap((version, place) => row(player, number, version, letter(place))));
   document.querySelector("[data-do=back]").disabled = number === 0;
   document.querySelector("[data-do=next]").textContent = number + 1 < data.phrases.length ? "Next phrase" : "Finish and see who was who";
   draw(player, it("test"));
   lacking();
   it("test-title").focus();
+}
+
+// The line of what the versions are of: it is heard beside them and not rated.
+function itself(player, phrase) {
+  if (!phrase.itself) return [];
+  const { name } = phrase.itself, about = "what they are of, not rated; key 0";
+  const who = make("div", { className: "who itself" }, controls(player, ITSELF, name), make("b", {}, name), make("span", {}, about));
+  return [who];
 }
 
 // A version's line of the sheet: its button and five questions.
@@ -155,6 +165,7 @@ function revealed(phrase, number) {
   const rated = Boolean(ratings.state.finished);
   const order = rated ? ratings.state.orders[number] : phrase.versions.map((_, index) => index);
   const sources = Object.fromEntries(phrase.versions.map((version, index) => [index, version.audio]));
+  if (phrase.itself) sources.itself = phrase.itself.audio;
   const card = make("article", { className: "panel phrase" });
   const player = new Player(sources, phrase.seconds, (changed) => draw(changed, card));
   players.push(player);
@@ -166,18 +177,23 @@ function revealed(phrase, number) {
   });
   const time = make("p", { className: "facts" }, make("time"));
   card.append(make("header", { className: "head" }, make("h2", {}, `${number + 1}. ${phrase.title}`), time),
+    ...(phrase.itself ? [shown(player, "itself", phrase.itself, phrase.itself.name, "", marks)] : []),
     ...order.map((index, place) => {
       const version = phrase.versions[index], given = ratings.state.given[number][index] ?? {};
       const said = QUESTIONS.map(([question, title]) => `${title} ${given[question]}`).join(", ");
-      const points = rated ? make("p", { className: "facts" }, said) : "";
-      const picture = make("img", { src: version.picture, alt: `Spectrogram: ${version.name}`, draggable: false });
-      const name = `${rated ? `${letter(place)}: ` : ""}${version.name}`;
-      return make("div", { className: `version ${version.kind}` },
-        make("div", { className: "who" }, controls(player, String(index), version.name), make("div", {}, make("h3", {}, name), points)),
-        seekable(make("div", { className: "spectrum" }, picture, ...marks.map((mark) => mark.cloneNode(true)), make("i")), player));
+      return shown(player, String(index), version, `${rated ? `${letter(place)}: ` : ""}${version.name}`, rated ? said : "", marks);
     }));
   draw(player, card);
   return card;
+}
+
+// A version with its name, its points and its spectrogram.
+function shown(player, key, version, name, points, marks) {
+  const picture = make("img", { src: version.picture, alt: `Spectrogram: ${version.name}`, draggable: false });
+  const said = points ? [make("p", { className: "facts" }, points)] : [];
+  return make("div", { className: `version ${version.kind}` },
+    make("div", { className: "who" }, controls(player, key, version.name), make("div", {}, make("h3", {}, name), ...said)),
+    seekable(make("div", { className: "spectrum" }, picture, ...marks.map((mark) => mark.cloneNode(true)), make("i")), player));
 }
 
 function download() {

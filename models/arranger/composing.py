@@ -30,8 +30,8 @@ CHANGEABLE = (*PIANIST_VALUES, "chords", "texture")
 class Task:
     """A bar to be written. number: of the bar in the song. steps: of both bars of the window. second: it is the second of them.
 
-    heard: two bars. known: what was heard of the bar itself; None where it is still to come, and what was heard is of the two
-    before it. tempo_bpm: of the bar.
+    heard: two bars, those of the window as they were heard or as they are foreseen. known: what was heard of the bar itself; None
+    where it is still to come. last: the last bar that was heard then. tempo_bpm: of the bar.
     """
 
     number: int
@@ -40,6 +40,7 @@ class Task:
     known: HeardBar | None
     tempo_bpm: float
     second: bool = False
+    last: HeardBar | None = None
 
     @property
     def bar_steps(self) -> int:
@@ -49,7 +50,7 @@ class Task:
     @property
     def is_music(self) -> bool:
         """Whether there is something to play from."""
-        return (self.known or self.heard[1]).is_music
+        return (self.known or self.last or self.heard[1]).is_music
 
 
 class Composer:
@@ -100,7 +101,8 @@ class Composer:
             chords = self._chords.bar(task.number, beats)
         else:
             chords = chords_of(notes, beats) if task.known is None else task.known.decided()
-        told = task.known or replace(task.heard[1], heard=np.zeros_like(task.heard[1].heard))
+        before = task.last or task.heard[1]
+        told = task.known or replace(before, heard=np.zeros_like(before.heard))
         bar = BarHeard(chords[:beats], told.melody(), told.loudness, beats, task.tempo_bpm, task.number)
         return self._pianist.play(notes, bar)
 

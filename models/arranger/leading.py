@@ -1,7 +1,8 @@
 """Plays with a host, or with a beat that was found: a bar is written shortly before its downbeat and stays as it is.
 
-Planned from the two bars before it; where the song was heard there on an earlier pass, from what was heard then; or, a bar behind,
-what was heard in the bar before. Bars are kept in song positions until they are played, so that a change of tempo moves them.
+Planned from what came after bars like the last ones (`foresight`); where the song was heard there on an earlier pass, from what
+was heard then; or, a bar behind, what was heard in the bar before. Bars are kept in song positions until they are played, so
+that a change of tempo moves them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from models.arranger.bars import NEARLY, Bar, Course, Passed
 from models.arranger.composing import Composer, Task
 from models.arranger.config import BAR, HOP, SAMPLE_RATE
 from models.arranger.drafting import STEPS_A_HOP, Draft
+from models.arranger.foresight import AHEAD as FORESEEN
+from models.arranger.foresight import MOST_BARS, foreseen, models_of
 from models.arranger.hearing import HeardBar, Hearing, nothing_heard
 from models.arranger.keyboard import Keyboard
 
@@ -38,11 +43,15 @@ class Leader:
         self._composer, self._keyboard, self._hearing = composer, keyboard, hearing
         self._behind, self._ahead = behind, AHEAD + ahead + HOP * (1 + behind) * BAR // STEPS_A_HOP
         self._songs: dict[tuple[int, int], HeardBar] = {}
+        self._before: deque[HeardBar] = deque(maxlen=MOST_BARS - 1)
+        self._waiting: deque[tuple[Bar, bool]] = deque(maxlen=4)  # bars to be remembered once all of them was heard
         self.reset()
 
     def reset(self) -> None:
         """Know nothing of the song."""
         self._songs.clear()
+        self._before.clear()
+        self._waiting.clear()
         self.forget()
         self.committed: Committed | None = None
 
@@ -50,12 +59,12 @@ class Leader:
         """The music broke off: what was begun is not played. What was heard of the song is remembered."""
         self._job: tuple[Bar, Task, Draft | None] | None = None
         self._over: deque[Bar] = deque(maxlen=2)
-        self._waiting: deque[Bar] = deque(maxlen=4)  # bars to be remembered once all of them was heard
         self._next = float("nan")
 
     def forget_places(self) -> None:
         """The places of the song are others now."""
         self._songs.clear()
+        self._waiting = deque(((bar, False) for bar, _ in self._waiting), self._waiting.maxlen)
 
     def begin(self, course: Course, position: float, now: int) -> None:
         """Music starts at a song position: a bar that is known there is played at once."""
@@ -74,12 +83,16 @@ class Leader:
         """Take bars that are over. remember: their numbers are those of a song."""
         for bar in bars:
             self._over.append(bar)
-            if remember and bar.since <= bar.beats[0] and bar.until >= bar.beats[-1]:
-                self._waiting.append(bar)
-        while self._waiting and self._waiting[0].beats[-1] <= self._hearing.until():
-            bar = self._waiting.popleft()
+            whole = bar.since <= bar.beats[0] and bar.until >= bar.beats[-1]
+            self._waiting.append((bar, remember and whole))
+        while self._waiting and self._waiting[0][0].beats[-1] <= self._hearing.until():
+            bar, numbered = self._waiting.popleft()
+            heard = self._hearing.bar(bar).packed()
+            self._before.append(heard)
+            if not numbered:
+                continue
             self._songs.pop((bar.metre, bar.number), None)
-            self._songs[bar.metre, bar.number] = self._hearing.bar(bar).packed()
+            self._songs[bar.metre, bar.number] = heard
             if len(self._songs) > MOST_REMEMBERED:
                 del self._songs[next(iter(self._songs))]
 
@@ -115,10 +128,18 @@ class Leader:
             later = self._songs.get((after.metre, after.number))
             heard = known.unpacked(), nothing_heard() if later is None else later.unpacked()
             return Task(bar.number, (bar.steps, after.steps), heard, heard[0], tempo)
-        before = self._over[-1] if self._over else None
-        first = nothing_heard() if before is None else self._hearing.bar(before)
         second = nothing_heard() if last is None else self._hearing.bar(last)
         if not self._behind:
-            return Task(bar.number, (bar.steps, after.steps), (first, second), None, tempo)
+            return Task(bar.number, (bar.steps, after.steps), self._foreseen(second), None, tempo, last=second)
+        before = self._over[-1] if self._over else None
+        first = nothing_heard() if before is None else self._hearing.bar(before)
         steps = bar.steps if before is None else before.steps, bar.steps if last is None else last.steps
         return Task(bar.number - 1, steps, (first, second), second, tempo, second=True)
+
+    def _foreseen(self, last: HeardBar) -> tuple[HeardBar, HeardBar]:
+        """Return what the two bars after the last one may be like."""
+        bars = [*self._before, *(self._hearing.bar(bar) for bar, _ in self._waiting), last]
+        bars = [nothing_heard()] * (FORESEEN + 1 - len(bars)) + bars
+        places, shares = models_of(np.stack([bar.chords for bar in bars]).astype(np.float32))
+        heard, chords = (foreseen([getattr(bar, name) for bar in bars], places, shares) for name in ("heard", "chords"))
+        return HeardBar(heard[0], chords[0], last.loudness), HeardBar(heard[1], chords[1], last.loudness)

@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from models.arranger.config import KEYS, ROOTS, SLOTS
 from models.arranger.course import Lesson
+from models.arranger.encoder import Latent
 from models.arranger.material import Batch
-from models.arranger.network import ArrangerNetwork, Latent, as_roll, remembered
+from models.arranger.network import ArrangerNetwork
+from models.arranger.writer import as_roll, remembered
 
 LENGTH_WEIGHT = 0.5
 ROLL_WEIGHT = 0.25  # of a sixteenth's summed cross entropies over keys

@@ -30,6 +30,7 @@ from models.arranger.config import (
     SLOTS,
     WINDOW,
 )  # fmt: skip
+from models.arranger.foresight import AHEAD, MOST_BARS, foreseen, models_of
 from models.arranger.songs import Song, in_beats, read_sections, steps
 
 logger = logging.getLogger(__name__)
@@ -99,25 +100,27 @@ class Material:
     ) -> Batch:
         """Return windows with the notes that a human wrote; the prompt is what the human wrote before, and there is no texture.
 
-        windows: (windows, 2) piece and bar. plan, melody: (windows,) bool. shift: semitones that all is moved by. heard_of:
-        (windows,) pieces that are heard instead, from their beginning again where they are shorter.
+        windows: (windows, 2) piece and bar; following, it and the next bar are heard, and planning, what they may be like after it.
+        plan, melody: (windows,) bool. shift: semitones that all is moved by. heard_of: (windows,) pieces that are heard instead, from
+        their beginning again where they are shorter.
         """
         plan, melody = plan.astype(int), melody.astype(int)
-        bar = self.starts[windows[:, 0]] + windows[:, 1]
-        hears = bar - plan
-        if heard_of is not None:
-            around = self.starts[heard_of] + np.maximum(0, windows[:, 1] - plan) % np.maximum(1, self.bars[heard_of])
-            hears = np.where(heard_of == windows[:, 0], hears, around)
+        heard_of = windows[:, 0] if heard_of is None else heard_of
+        bar, first = self.starts[windows[:, 0]] + windows[:, 1], self.starts[heard_of]
+        now = first + windows[:, 1] % np.maximum(1, self.bars[heard_of])
         step, beat = np.arange(WINDOW), np.arange(WINDOW // SIXTEENTHS)
         at, before = (((bar + k) * BAR)[:, None] + step for k in (plan, plan - 2))
-        beats = (hears * BEATS_A_BAR)[:, None] + beat
-        heard = self.heard[(hears * BAR)[:, None] + step].astype(np.float32) / LOUDEST
+        heard = self.heard[(now * BAR)[:, None] + step].astype(np.float32)
+        chords = self.chords[(now * BEATS_A_BAR)[:, None] + beat].astype(np.float32)
+        for i in np.flatnonzero(plan):
+            heard[i], chords[i] = self._foreseen(int(first[i]), int(now[i]))
+        heard, chords = heard / LOUDEST, chords / LOUDEST
+        true = self.true_chords[((bar + plan) * BEATS_A_BAR)[:, None] + beat].astype(np.float32)
         mode = np.zeros((len(windows), len(MODES)), np.float32)
         mode[:, 0], mode[:, 1], mode[:, 2] = plan, melody, windows[:, 1] > 0
         kind = melody[:, None]
         notes, prompt = self.notes[kind, at].astype(np.int64), self.notes[kind, before].astype(np.int64)
         line = self.line[kind, at].astype(np.int64)
-        chords, true = self.chords[beats].astype(np.float32) / LOUDEST, self.true_chords[beats].astype(np.float32)
         if shift:
             heard, chords, true = _moved(heard, shift), move_chords(chords, shift), move_chords(true, shift)
             notes, prompt, line = move_notes(notes, shift), move_notes(prompt, shift), _move_keys(line, shift)
@@ -125,6 +128,22 @@ class Material:
         return Batch(
             heard, chords, true, notes, prompt, texture, mode, line, self.bass[at].astype(np.float32) / LOUDEST
         )
+
+    def _foreseen(self, first: int, now: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what may be heard and its chords in the two bars after bar `now` of the piece that begins at bar `first`, in LOUDEST.
+
+        As live, nothing of the last beat of `now` was heard yet; its chord is that of the beat before.
+        """
+        begin = min(max(first, now - MOST_BARS + 1), now - AHEAD)  # two empty bars are before the first
+        heard = self.heard[begin * BAR : (now + 1) * BAR].reshape(-1, BAR, len(HEARD), PITCHES)
+        chords = self.chords[begin * BEATS_A_BAR : (now + 1) * BEATS_A_BAR].astype(np.float32)
+        chords = chords.reshape(-1, BEATS_A_BAR, CHORD)
+        chords[-1, -1] = chords[-1, -2]
+        bars = [*heard[:-1], heard[-1].copy()]
+        bars[-1][-SIXTEENTHS:] = 0
+        places, shares = models_of(chords)
+        soon = foreseen(bars, places, shares).reshape(WINDOW, len(HEARD), PITCHES)
+        return soon, foreseen(list(chords), places, shares).reshape(-1, CHORD)
 
     def piano(self, windows: np.ndarray, plan: np.ndarray, shift: int = 0) -> np.ndarray:
         """Return what the piano alone has where windows are written: (windows, WINDOW, SLOTS, 2) int64."""

@@ -20,7 +20,8 @@ import torch
 from models.arranger.course import OWN, SPOILED, UNPROMPTED, Lesson, lesson, masked, rate, spoiled
 from models.arranger.losses import Tensors, losses_of, tensors
 from models.arranger.material import Material, move_notes, read_material, read_packed, write_packed
-from models.arranger.network import ArrangerConfig, ArrangerNetwork, save, sized
+from models.arranger.network import ArrangerNetwork, save
+from models.arranger.sizes import ArrangerConfig, sized
 from models.arranger.songs import read_split
 from models.arranger.validation import Task, calibrate, validate, write_on
 from models.layers.averaging import average_into

@@ -39,6 +39,7 @@ ON_REQUEST = (
     "end_to_end",
     "instrument_groups",
     "listening",
+    "listening_arranger",
     "listening_drums",
     "performer_effects",
     "performer_full_size",

@@ -7,18 +7,12 @@ import pytest
 import torch
 
 from models.arranger.config import BAR, CHORD, FEATURE, FEATURES, HEARD, KEYS, LATENT, MODES, PITCHES, SLOTS, WINDOW
+from models.arranger.encoder import _bound
 from models.arranger.losses import tensors
-from models.arranger.network import (
-    VARIANTS,
-    ArrangerConfig,
-    ArrangerNetwork,
-    _bound,
-    load_network,
-    remembered,
-    save,
-    sized,
-)
+from models.arranger.network import ArrangerNetwork, load_network, save
+from models.arranger.sizes import VARIANTS, ArrangerConfig, sized
 from models.arranger.validation import write_bars
+from models.arranger.writer import remembered
 from tests.arranger.made_songs import made_material
 
 SMALL = {

@@ -11,7 +11,8 @@ from models.arranger import course, training, validation
 from models.arranger.config import KEYS, LOWEST_KEY, SLOTS
 from models.arranger.course import kept, lesson, masked, rate, spoiled
 from models.arranger.losses import losses_of, tensors
-from models.arranger.network import VARIANTS, ArrangerConfig, ArrangerNetwork, load_network
+from models.arranger.network import ArrangerNetwork, load_network
+from models.arranger.sizes import VARIANTS, ArrangerConfig
 from models.arranger.training import CHECKPOINT, CURVE, learn, prepare
 from models.arranger.validation import Task, calibrate, tasks_of, truth, validate, write_all, write_on
 from models.layers.checkpoint import read_card, read_tensors

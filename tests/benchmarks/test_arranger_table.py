@@ -10,7 +10,8 @@ from benchmarks import arranger_table
 from benchmarks.arranger_table import HUMAN, OTHER, OWN, first_versions, human, main, markdown, measure, rate, table
 from models.arranger import training
 from models.arranger.material import write_packed
-from models.arranger.network import ArrangerConfig, ArrangerNetwork
+from models.arranger.network import ArrangerNetwork
+from models.arranger.sizes import ArrangerConfig
 from models.arranger.validation import tasks_of, truth
 from tests.arranger.made_songs import made_material
 

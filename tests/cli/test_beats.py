@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from models.events import NoteOn
-from server.beats_file import read_beats
+from server.beats_file import FASTEST_LEAD_BPM, read_beats
 from server.errors import BacklineError
 from server.midi.file import TICKS_PER_BEAT, write_midi
 
@@ -61,6 +61,30 @@ def test_the_drums_of_a_file_lie_on_its_beats_and_on_the_clips_lines(backline, b
         tick for tick, m in zip(ticks, mido.MidiFile(tmp_path / "d.mid").tracks[0], strict=True) if m.type == "note_on"
     ]
     assert {tick % (TICKS_PER_BEAT // 4) for tick in on_lines} == {0}
+
+
+@pytest.mark.parametrize(
+    ("first", "number"), [(0.0, 1), (0.006, 1), (0.02, 2), (0.1, 1), (0.1, 3), (0.26, 4), (0.4, 1)]
+)
+def test_downbeats_lie_on_bar_lines_however_soon_the_first_beat_comes(beats_file, tmp_path, first, number):
+    beats = read_beats(beats_file(f"{first + n / 2:.5f} {(number - 1 + n) % 4 + 1}" for n in range(16)))
+    downs = [round(48_000 * at) for at, n in zip(beats.seconds, beats.numbers, strict=True) if n == 1]
+    notes = [NoteOn(place, 36, 90) for place in downs]
+    write_midi(tmp_path / "c.mid", notes, 48_000, "c", tempos=beats.tempo_map(TICKS_PER_BEAT))
+    now, line, size, struck, tempos = 0, 0, 0, 0, []
+    for message in mido.MidiFile(tmp_path / "c.mid").tracks[0]:
+        now += message.time
+        if message.type == "time_signature":
+            assert size == 0 or (now - line) % size == 0, "a metre changes on a bar's line"
+            line, size = now, message.numerator * TICKS_PER_BEAT * 4 // message.denominator
+        elif message.type == "set_tempo":
+            tempos.append(mido.tempo2bpm(message.tempo))
+        elif message.type == "note_on":
+            struck += 1
+            assert (now - line) % size == 0
+    assert struck == len(downs)
+    assert size == 4 * TICKS_PER_BEAT
+    assert max(tempos) <= FASTEST_LEAD_BPM + 1
 
 
 def test_half_an_hour_of_beats_does_not_drift(beats_file, tmp_path):

@@ -12,7 +12,8 @@ from exporters.errors import ExportError
 from exporters.half import halved, store_half
 from exporters.players import EXPORTERS
 from models.arranger.ear_network import EarConfig, EarNetwork
-from models.arranger.network import ArrangerConfig, ArrangerNetwork, save
+from models.arranger.network import ArrangerNetwork, save
+from models.arranger.sizes import ArrangerConfig
 from models.events import NoteOn, Transport
 from models.model_file import read_manifest
 from server.model_store import load_model, open_stream

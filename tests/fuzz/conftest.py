@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
@@ -20,6 +21,12 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 AT_ONCE = 200  # examples between two looks at the clock
 MOST_MEMORY = 256 << 20  # bytes that reading a small file may take beside what was there
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF]
+
+
+@pytest.fixture(autouse=True)
+def _smallest_floats() -> None:
+    """Let there be denormal floats, which ONNX Runtime turned off for the thread that ran a model before: Hypothesis wants them."""
+    torch.set_flush_denormal(False)
 
 
 @st.composite
