@@ -15,6 +15,7 @@ from models.arranger.spectrum import CEILING_DB, FLOOR_DB, LATENCY
 
 HEARD_AFTER = LATENCY / HOP - 1 + EAR_AHEAD  # frames from a moment to the one in which the ear speaks of it
 GAIN_DB = 8.0
+NARROW_SHARE, NARROW_BANDS = 0.12, 5  # crops as of a recording of a low rate, and how many of its highest bands may be silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def crop(song: Labelled, first: int, frames: int, rng: np.random.Generator) -> d
     seen = song.spectra[first : first + frames]
     spectrum = seen.astype(np.float32) * ((CEILING_DB - FLOOR_DB) / LEVELS) + FLOOR_DB
     spectrum = np.clip(spectrum + np.float32(rng.uniform(-GAIN_DB, GAIN_DB)), FLOOR_DB, CEILING_DB)
+    if rng.random() < NARROW_SHARE:
+        spectrum[:, BANDS - int(rng.integers(1, NARROW_BANDS + 1)) :] = FLOOR_DB
     if len(seen) < frames:
         spectrum = np.pad(spectrum, ((0, frames - len(seen)), (0, 0)), constant_values=FLOOR_DB)
     beat = np.zeros((frames, 2), np.float32)
