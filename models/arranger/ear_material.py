@@ -15,7 +15,10 @@ from models.arranger.spectrum import CEILING_DB, FLOOR_DB, LATENCY
 
 HEARD_AFTER = LATENCY / HOP - 1 + EAR_AHEAD  # frames from a moment to the one in which the ear speaks of it
 GAIN_DB = 8.0
-NARROW_SHARE, NARROW_BANDS = 0.12, 5  # crops as of a recording of a low rate, and how many of its highest bands may be silent
+NARROW_SHARE, NARROW_BANDS = (
+    0.12,
+    5,
+)  # crops as of a recording of a low rate, and how many of its highest bands may be silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from models.arranger.sizes import ArrangerConfig
 SURE_OF_NOTHING = 1e-4
 FORBIDDEN = -1e4
 END = KEYS
+BASS_KEYS, BASS_SURE = 35, 0.4  # up to G3; a step has a bass if that is so likely, though no key of it is
 EMPTY = {"pitch": -1.0, "length": 1.0, "sure": 0.0}
 
 
@@ -66,7 +67,8 @@ class Writer(nn.Module):
         recalled = torch.relu(self.recall(last.flatten(1)))
         hidden = _cell(self.time, torch.cat([self.mood(z), felt, recalled], -1), hidden)
         hint = self._hint(feature)
-        bound = feature[:, LEARNED : LEARNED + 1]
+        bound, chances = feature[:, LEARNED : LEARNED + 1], feature[:, -KEYS:]
+        bass = _bass(chances)
         within = torch.tanh(self.enter(torch.cat([hidden, felt], -1)))
         # what is written goes into a roll, by one-hot rows
         before, struck = self.pitches.weight[END].expand_as(felt), torch.zeros_like(hint)
@@ -78,7 +80,7 @@ class Writer(nn.Module):
             logits = self.pitch(within) + functional.pad(hint, (0, 1))
             chance = torch.softmax(logits + FORBIDDEN * functional.pad(1 - free, (0, 1)), -1)
             open_ = (lowest < KEYS).to(chance.dtype) * (free.sum(-1, keepdim=True) > 0).to(chance.dtype)
-            bold = free * (feature[:, -KEYS:] >= self.boldness * bound).to(chance.dtype)
+            bold = free * torch.maximum((chances >= self.boldness * bound).to(chance.dtype), bass)
             by_features = (self.boldness > 0).to(chance.dtype)
             goes_on = by_features * bold.amax(-1, keepdim=True) + (1 - by_features) * (chance[:, END:] <= self.stop).to(
                 chance.dtype
@@ -86,7 +88,7 @@ class Writer(nn.Module):
             goes_on = goes_on * open_
             # the lowest key that is bold enough, or the likeliest
             key = torch.where(self.boldness > 0, bold, chance[:, :KEYS]).argmax(-1, keepdim=True)
-            sure = torch.where(self.boldness > 0, feature[:, -KEYS:], chance[:, :KEYS]).gather(-1, key)
+            sure = torch.where(self.boldness > 0, chances, chance[:, :KEYS]).gather(-1, key)
             embedded = self.pitches(key.squeeze(-1))
             length = self.length(torch.cat([within, embedded], -1)).argmax(-1, keepdim=True) + 1
             written["pitch"].append(goes_on * (key.to(chance.dtype) + 1) - 1)
@@ -187,6 +189,13 @@ def remembered(pitch: Tensor, length: Tensor) -> Tensor:
 def _learned(feature: Tensor) -> Tensor:
     """Return features without the bound, which follows from the others."""
     return torch.cat([feature[..., :LEARNED], feature[..., LEARNED + 1 :]], -1)
+
+
+def _bass(chances: Tensor) -> Tensor:
+    """Return 1 at the likeliest of the lowest keys where any of them is likely: (batch, KEYS) -> (batch, KEYS)."""
+    low = chances[:, :BASS_KEYS]
+    likely = 1 - torch.prod(1 - low, -1, keepdim=True) >= BASS_SURE
+    return functional.pad((likely & (low >= low.amax(-1, keepdim=True))).to(chances.dtype), (0, KEYS - BASS_KEYS))
 
 
 def _sounding(last: Tensor) -> Tensor:

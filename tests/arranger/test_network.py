@@ -144,6 +144,19 @@ def test_where_features_decide_what_they_find_likely_is_struck_from_the_lowest_u
     assert said["sure"][0, :3].tolist() == pytest.approx([0.5, 0.9, 0])
 
 
+def test_a_step_that_likely_has_a_bass_gets_one_though_no_key_of_it_is_likely() -> None:
+    net = network()
+    net.write.boldness.fill_(1.0)
+    feature = torch.zeros(2, FEATURE)
+    feature[:, FEATURES.index("bound")] = 0.3
+    feature[0, -KEYS:][[10, 15, 22, 60]] = torch.tensor([0.15, 0.2, 0.25, 0.9])  # some bass by .49
+    feature[1, -KEYS:][[10, 15, 60]] = torch.tensor([0.15, 0.2, 0.9])  # by .32
+    with torch.no_grad():
+        start = net.write.initial_state(2)
+        said, _ = net.write.step(torch.zeros(2, LATENT), feature, torch.ones(2, 1), torch.ones(2, KEYS), start)
+    assert said["pitch"][:, :3].tolist() == [[22, 60, -1], [60, -1, -1]]
+
+
 def test_the_bound_is_half_of_the_best_f1_that_can_be_expected() -> None:
     chances = torch.tensor([0.9, 0.6, 0.3, 0.1] + [0.02] * 20)
     ordered, count = chances.cumsum(0), torch.arange(1, len(chances) + 1)
