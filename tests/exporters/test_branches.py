@@ -112,8 +112,8 @@ def test_what_runs_is_one_network_and_no_choice(both, alone, tmp_path):
 
 def test_the_instrument_chooses_the_network_that_a_stream_hears_with(both, networks, monkeypatch):
     heard = []
-    opened = step_pool.open_step
-    monkeypatch.setattr(step_pool, "open_step", lambda session, graph: heard.append(session) or opened(session, graph))
+    opened = step_pool.OnnxStep
+    monkeypatch.setattr(step_pool, "OnnxStep", lambda session, graph: heard.append(session) or opened(session, graph))
     model = model_store.find_model(str(both))
     for instrument in ("piano", "general", "guitar"):
         model_store.open_stream(model, {"instrument": instrument}, 48_000)
