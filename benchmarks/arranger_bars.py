@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.record import RESULTS, Row, percentiles, print_table, write_rows
+from benchmarks.command import report
+from benchmarks.record import RESULTS, Row, percentiles
 from models.arranger.leading import Committed
 from models.arranger.processor import ArrangerProcessor
 from models.events import NoteOn, Transport
-from server.errors import BacklineError
 from server.live_stream import LiveStream
 from server.model_store import Model, find_model, open_stream
 
@@ -123,17 +123,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=MODEL, help=f"a model's name, or its folder (default {MODEL})")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     arguments = parser.parse_args(words)
-    try:
+
+    def measured() -> list[Row]:
         model = find_model(arguments.model)
         rows = [in_time(model, arguments.bars, mode) for mode in ("plan", "follow")]
         rows.append(file(model, min(FILE_BARS, arguments.bars)))
-        path = write_rows(NAME, rows, arguments.results)
-    except (BacklineError, OSError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    print_table(rows)
-    print(f"-> {path}")
-    return 0
+        return rows
+
+    return report(NAME, measured, arguments.results)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.arranger_hearing import Found, find, hear
+from benchmarks.command import report
+from benchmarks.device_step import open_step
 from benchmarks.drummer_scores import read_beats
-from benchmarks.record import RESULTS, Row, print_table, write_rows
+from benchmarks.record import RESULTS, Row
 from models.arranger.chords import PITCH_CLASSES
 from models.arranger.config import ROOTS, SAMPLE_RATE
 from models.arranger.renders import read_band, sound
@@ -28,7 +30,7 @@ from models.arranger.songs import BETWEEN, FLATS, QUALITIES, notes_of
 from models.step import Step
 from server.errors import BacklineError
 from server.model_store import find_model
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
 
 NAME = "arranger_front_end"
 FIRST_SONG = 830  # those from here on were in no training
@@ -186,7 +188,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="arranger", help="name or path of the model (default arranger)")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     arguments = parser.parse_args(words)
-    try:
+
+    def measured() -> list[Row]:
         if arguments.real is None and None in (arguments.data, arguments.bands, arguments.cache):
             raise BacklineError("nothing to listen to; give --data, --bands and --cache, or --real, or all")
         model = find_model(arguments.model)
@@ -200,13 +203,9 @@ def main(words: Sequence[str] | None = None) -> int:
             rows += measure(step, songs, "rendered")
         if arguments.real is not None:
             rows += measure(step, real(arguments.real), "real")
-        path = write_rows(NAME, rows, arguments.results)
-    except (BacklineError, OSError, ImportError, ValueError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    print_table(rows)
-    print(f"-> {path}")
-    return 0
+        return rows
+
+    return report(NAME, measured, arguments.results, (ImportError, ValueError))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,21 @@ def run(
     return 0
 
 
+def report(
+    name: str, measure: Callable[[], list[Row]], results: Path, refusals: tuple[type[Exception], ...] = ()
+) -> int:
+    """Measure, write the rows and print the table of a benchmark whose options are its own. Return the exit code; see `run`."""
+    try:
+        rows = measure()
+        path = write_rows(name, rows, results)
+    except (BacklineError, OSError, *refusals) as error:
+        print(f"backline bench {name}: {error}", file=sys.stderr)
+        return 2
+    print_table(rows)
+    print(f"-> {path}")
+    return 0
+
+
 def _earlier(name: str, against: Path | None) -> list[Row]:
     """Read before measuring: the rows of this run may be appended to the same file."""
     if against is None:

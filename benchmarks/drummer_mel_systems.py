@@ -33,7 +33,7 @@ from server.run_file import Take, run_stream
 
 STAGES = ("separated", "clean")
 NETWORKS = {
-    "as published": ("cyclegan", Corrections.as_published()),
+    "as published": ("cyclegan", Corrections.as_released()),
     "put right": ("cyclegan", Corrections.all()),
     "Pix2Pix": ("pix2pix", Corrections.all()),
     "live": ("live", Corrections.all()),

@@ -18,17 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import report
+from benchmarks.device_step import open_step
 from benchmarks.drummer_mel_systems import hits_of, read_songs, run_drummer
 from benchmarks.drummer_scores import score
-from benchmarks.record import RESULTS, Row, percentiles, print_table, write_rows
+from benchmarks.record import RESULTS, Row, percentiles
 from models.drummer.hearing import BassLine, BassNote
 from models.drummer.manifest import read_styles
 from models.drummer.planner import Planner, Settings
 from models.events import NoteOn, Transport
 from server.beats_file import found_beats
-from server.errors import BacklineError
 from server.model_store import find_model, open_stream
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
 from server.run_file import Take, run_stream
 
 NAME = "drummer_timing"
@@ -178,17 +179,14 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
     arguments = parser.parse_args(words)
-    try:
+
+    def measured() -> list[Row]:
         rows = [planning(), long_take(), answered(), on_the_grid(arguments.events)]
         if arguments.data is not None:
             rows += songs(arguments.data)
-        path = write_rows(NAME, rows, arguments.results)
-    except (BacklineError, OSError, ImportError, ValueError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    print_table(rows)
-    print(f"-> {path}")
-    return 0
+        return rows
+
+    return report(NAME, measured, arguments.results, (ImportError, ValueError))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from benchmarks.listening_page import Say, Version, play, write_page
+from benchmarks.listening_page import Say, Version, make_page, play
 from benchmarks.listening_phrases import Phrase, cut_phrases, joy
-from benchmarks.listening_server import serve
 from benchmarks.performer_programs import (
     FONTS,
     PROGRAMS,
@@ -104,13 +104,8 @@ def phrases(arguments: argparse.Namespace, folder: Path, say: Say) -> list[Phras
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line."""
     arguments = _parser().parse_args(words)
-    left_out: list[str] = []
 
-    def say(sentence: str) -> None:
-        left_out.append(sentence)
-        print(sentence, file=sys.stderr)
-
-    try:
+    def tell(say: Say) -> list[dict[str, Any]]:
         media = arguments.output / "media"
         media.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
@@ -124,16 +119,9 @@ def main(words: Sequence[str] | None = None) -> int:
             raise BacklineError(
                 "nobody plays: there is no recording, no sound font, no published network and no performer"
             )
-        write_page(arguments.output, told, left_out)
-        print(f"-> {arguments.output / 'index.html'}", flush=True)
-        if arguments.serve:
-            serve(arguments.output, arguments.port)
-    except KeyboardInterrupt:
-        return 0 if arguments.serve else 130
-    except (BacklineError, OSError, ImportError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return told
+
+    return make_page(NAME, arguments, tell)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.arranger_hearing import find, hear
-from benchmarks.listening_page import FAILURES, Heard, Questions, Say, Version, lay_out, write_page
-from benchmarks.listening_server import serve
+from benchmarks.device_step import open_step
+from benchmarks.listening_page import FAILURES, Heard, Questions, Say, Version, lay_out, make_page
 from benchmarks.listening_songs import Notes, Song, Sound, made_song, songs_of
 from benchmarks.performer_programs import FONTS, find_fonts
 from models.arranger.chords import Chord, decode_chords
@@ -32,7 +33,7 @@ from models.sound.soundfont import RENDER_RATE, play_soundfont
 from server.errors import BacklineError
 from server.midi.file import write_midi
 from server.model_store import Model, find_model, open_stream
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
 from server.run_file import run_stream
 
 NAME = "listening_arranger"
@@ -164,13 +165,8 @@ def find_all(arguments: argparse.Namespace, say: Say) -> dict[str, Model]:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line."""
     arguments = _parser().parse_args(words)
-    left_out: list[str] = []
 
-    def say(sentence: str) -> None:
-        left_out.append(sentence)
-        print(sentence, file=sys.stderr)
-
-    try:
+    def tell(say: Say) -> list[dict[str, Any]]:
         if not 1 <= arguments.phrase_seconds <= 120:
             raise BacklineError(f"--phrase-seconds is {arguments.phrase_seconds:g}; allowed: 1 to 120")
         if arguments.songs < 1:
@@ -194,16 +190,9 @@ def main(words: Sequence[str] | None = None) -> int:
         told_of = [phrase for phrase in told_of if phrase["versions"]]
         if not told_of:
             raise BacklineError("nobody plays: no arrangement was made of any song")
-        write_page(arguments.output, told_of, left_out, OF_ARRANGERS)
-        print(f"-> {arguments.output / 'index.html'}", flush=True)
-        if arguments.serve:
-            serve(arguments.output, arguments.port)
-    except KeyboardInterrupt:
-        return 0 if arguments.serve else 130
-    except (BacklineError, OSError, ImportError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return told_of
+
+    return make_page(NAME, arguments, tell, OF_ARRANGERS)
 
 
 def _parser() -> argparse.ArgumentParser:

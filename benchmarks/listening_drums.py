@@ -9,16 +9,15 @@ are those of `drummer_ratings`, which learns from what is saved; ratings go to r
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.drummer_ratings import OF_DRUMS, mixed
-from benchmarks.listening_page import FAILURES, Heard, Say, Version, lay_out, write_page
-from benchmarks.listening_server import serve
+from benchmarks.listening_page import FAILURES, Heard, Say, Version, lay_out, make_page
 from models.block import Samples
 from server.audio.file import AUDIO_SUFFIXES, read_audio
 from server.beats_file import Beats, read_beats
@@ -152,13 +151,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="for --serve (default: a free one)")
     parser.add_argument("--provider", help=argparse.SUPPRESS)  # every benchmark is told; nothing here asks
     arguments = parser.parse_args(words)
-    left_out: list[str] = []
 
-    def say(sentence: str) -> None:
-        left_out.append(sentence)
-        print(sentence, file=sys.stderr)
-
-    try:
+    def tell(say: Say) -> list[dict[str, Any]]:
         if not 1 <= arguments.phrase_seconds <= 120:
             raise BacklineError(f"--phrase-seconds is {arguments.phrase_seconds:g}; allowed: 1 to 120")
         media = arguments.output / "media"
@@ -166,16 +160,9 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.published is None:
             say("The published network is not heard: no checkpoint of it was given (--published).")
         told = [play(song, arguments, media, say) for song in songs_of(arguments.data, say)]
-        write_page(arguments.output, told, left_out, OF_DRUMS)
-        print(f"-> {arguments.output / 'index.html'}", flush=True)
-        if arguments.serve:
-            serve(arguments.output, arguments.port)
-    except KeyboardInterrupt:
-        return 0 if arguments.serve else 130
-    except (BacklineError, OSError, ImportError) as error:
-        print(f"backline bench {NAME}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return told
+
+    return make_page(NAME, arguments, tell, OF_DRUMS)
 
 
 def _sound(folder: Path, name: str) -> Sound | None:

@@ -3,9 +3,11 @@
 Called by `listening`, `listening_drums`, `listening_arranger` and `drummer_ratings`.
 """
 
+import argparse
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any  # the page's data is JSON
 
 from benchmarks.listening_phrases import SPECTRUM_HZ, Phrase, equally_loud, spectrum, write_pictures
+from benchmarks.listening_server import serve
 from benchmarks.performer_programs import Player
 from models.block import Samples
 from server.audio.file import read_audio, write_audio
@@ -117,3 +120,33 @@ def write_page(
     ):
         text = path.read_text(encoding="utf-8")
         write_text_whole(output / path.name, text.replace(PLACE, json.dumps(data).replace("<", "\\u003c")))
+
+
+def make_page(
+    name: str,
+    arguments: argparse.Namespace,
+    tell: Callable[[Say], list[dict[str, Any]]],
+    questions: Questions = OF_PLAYERS,
+) -> int:
+    """Run a listening benchmark: have everybody play, write the page, show it if asked. Return the exit code.
+
+    arguments: output, serve and port. tell: (who is told what is left out) -> what the page is told, a row a phrase. Its sounds lie
+    in output/media.
+    """
+    left_out: list[str] = []
+
+    def say(sentence: str) -> None:
+        left_out.append(sentence)
+        print(sentence, file=sys.stderr)
+
+    try:
+        write_page(arguments.output, tell(say), left_out, questions)
+        print(f"-> {arguments.output / 'index.html'}", flush=True)
+        if arguments.serve:
+            serve(arguments.output, arguments.port)
+    except KeyboardInterrupt:
+        return 0 if arguments.serve else 130
+    except (BacklineError, OSError, ImportError) as error:
+        print(f"backline bench {name}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.command import Options, run
+from benchmarks.device_step import open_step
 from benchmarks.networks import graphs_of, load_manifest, model_files
 from benchmarks.pacing import WARM_UP_CALLS, real_time
 from benchmarks.record import Row, percentiles
 from benchmarks.step_time import onnx_call, time_paced
 from models.manifest import GraphSpec
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
 from server.providers import check_provider
 
 NAME, SECONDS = "step_conditions", 2.0

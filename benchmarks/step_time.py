@@ -12,12 +12,13 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.command import Options, run
+from benchmarks.device_step import open_step
 from benchmarks.networks import graphs_of, load_manifest, model_files, noise_inputs, torch_network
 from benchmarks.pacing import WARM_UP_CALLS, Pacer, calls, real_time
 from benchmarks.record import Row, percentiles
 from models.manifest import GraphSpec
 from models.step import Step
-from server.onnx_step import open_session, open_step
+from server.onnx_step import open_session
 from server.providers import check_provider
 
 NAME, SECONDS = "step_time", 3.0

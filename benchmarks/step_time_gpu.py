@@ -93,9 +93,10 @@ def measure_graph(
 def calls_of(path: Path, name: str, graph: GraphSpec, batch: int, device: str) -> Iterator[tuple[str, Call, Row]]:
     """Yield each runtime's name ({}: the device), a call of one step, and what else there is to say of it."""
     from benchmarks.batches import group_call
+    from benchmarks.device_step import DeviceStep
     from benchmarks.gpu_parity import group_difference, step_difference
     from benchmarks.step_time import onnx_call, unbound_call
-    from server.onnx_step import DeviceStep, OnnxStep, open_session
+    from server.onnx_step import OnnxStep, open_session
 
     def new_cpu() -> OnnxStep:
         return OnnxStep(open_session(path, "cpu", batch, file=graph.file), graph, batch)

@@ -133,7 +133,7 @@ def published_program(weights: Path) -> Program:
         rows = np.asarray(transcribe(network, samples[0], thresholds, rate), float).reshape(-1, 4)
         return Part(_notes(rows, np.full(len(rows), samples.shape[1] / rate)), UNHELD)
 
-    names = {Corrections.none(): "as released", Corrections.all(): "put right"}
+    names = {Corrections.as_released(): "as released", Corrections.all(): "put right"}
     name = f"Fa Sol Fa, {names.get(network.corrections, 'partly put right')}"
     return Program(name, hear, whole_file=True, kind="peer")
 

@@ -10,12 +10,11 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from models.arranger.played import Action, Pedal, Played, Release
+from models.arranger.played import RANKS, Action, Pedal, Played
 from models.events import ControlChange, Event, NoteOff, NoteOn
 
 SUSTAIN = 64
 SHORTEST = 16.0  # samples that a key stays down: 1 ms; where a stop leaves it less it is not struck
-RANKS = {Release: 0, Pedal: 1, Played: 2}  # at one place keys go up, then the pedal moves, then keys go down
 
 
 class Keyboard:

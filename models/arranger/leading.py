@@ -58,7 +58,7 @@ class Leader:
     def forget(self) -> None:
         """The music broke off: what was begun is not played. What was heard of the song is remembered."""
         self._job: tuple[Bar, Task, Draft | None] | None = None
-        self._over: deque[Bar] = deque(maxlen=2)
+        self._over: Bar | None = None  # the last bar that is over
         self._next = float("nan")
 
     def forget_places(self) -> None:
@@ -82,7 +82,7 @@ class Leader:
     def hear(self, bars: Iterable[Bar], remember: bool) -> None:
         """Take bars that are over. remember: their numbers are those of a song."""
         for bar in bars:
-            self._over.append(bar)
+            self._over = bar
             whole = bar.since <= bar.beats[0] and bar.until >= bar.beats[-1]
             self._waiting.append((bar, remember and whole))
         while self._waiting and self._waiting[0][0].beats[-1] <= self._hearing.until():
@@ -131,7 +131,7 @@ class Leader:
         second = nothing_heard() if last is None else self._hearing.bar(last)
         if not self._behind:
             return Task(bar.number, (bar.steps, after.steps), self._foreseen(second), None, tempo, last=second)
-        before = self._over[-1] if self._over else None
+        before = self._over
         first = nothing_heard() if before is None else self._hearing.bar(before)
         steps = bar.steps if before is None else before.steps, bar.steps if last is None else last.steps
         return Task(bar.number - 1, steps, (first, second), second, tempo, second=True)

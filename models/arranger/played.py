@@ -68,12 +68,12 @@ class Pedal:
 
 
 Action: TypeAlias = Played | Release | Pedal
-_RANK = {Release: 0, Pedal: 1, Played: 2}
+RANKS = {Release: 0, Pedal: 1, Played: 2}  # at one place keys go up, then the pedal moves, then keys go down
 
 
 def action_order(action: Action) -> tuple[float, int, int]:
-    """Sort key: by step; at one step keys are let go, then the pedal moves, then keys are struck from the lowest up."""
-    return action.step, _RANK[type(action)], getattr(action, "pitch", 0)
+    """Sort key: by step; at one step by RANKS, then from the lowest key up."""
+    return action.step, RANKS[type(action)], getattr(action, "pitch", 0)
 
 
 def joined(bars: Iterable[tuple[Iterable[Action], int]]) -> list[Played]:

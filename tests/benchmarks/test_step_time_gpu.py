@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.device_step import DeviceStep
 from benchmarks.gpu_parity import group_difference, step_difference
 from benchmarks.record import ROOT, Row, read_rows
 from benchmarks.step_time_gpu import BATCHES, COMPILED_BATCHES, REHEARSED, measure_graph, rows_of, tensorrt_session
@@ -14,7 +15,7 @@ from models.model_file import read_manifest
 from models.registry import bundled_files
 from server.errors import BacklineError
 from server.keep_warm import RESTS_MS
-from server.onnx_step import DeviceStep, OnnxStep, open_session
+from server.onnx_step import OnnxStep, open_session
 
 FIGURES = {"count", "first_us", "p50_us", "p95_us", "p99_us", "p99.9_us", "max_us"}
 PROBE, TRANSCRIBER = bundled_files()["probe"], bundled_files()["transcriber"]

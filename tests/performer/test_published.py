@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from models.performer.published.config import EXTRA_SMALL, PUBLISHED, SMALL, PublishedConfig
-from models.performer.published.corrections import CRASHES, Corrections
+from models.performer.published.corrections import Corrections
 from models.performer.published.data import log_power, rolls
 from models.performer.published.export import export
 from models.performer.published.network import MultiBandBlock, PublishedNetwork, load_network, save_network
@@ -48,7 +48,7 @@ def unnormed(network: PublishedNetwork) -> PublishedNetwork:
 def test_as_released_is_every_mistake_that_runs():
     for name in (field.name for field in fields(Corrections)):
         assert getattr(ALL, name)
-        assert getattr(NONE, name) == (name in CRASHES)
+        assert getattr(NONE, name) == (name in Corrections.CRASHES)
         assert not getattr(Corrections.as_released(crashes=True), name)
     assert Corrections(**NONE.to_json()) == NONE
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from benchmarks.device_step import DeviceStep
 from models.manifest import GraphSpec
 from models.model_file import read_manifest
 from models.registry import bundled_files
 from models.step import Tensors
 from server.fallback_step import KEPT_HOPS, FallbackStep
-from server.onnx_step import DeviceStep, OnnxStep, open_session
+from server.onnx_step import OnnxStep, open_session
 
 FILES = {name: bundled_files()[name] for name in ("probe", "transcriber")}
 HOPS = 2 * KEPT_HOPS + 5

@@ -18,7 +18,7 @@ from models.transcriber.published.network import PublishedNetwork, harmonic_stac
 from models.transcriber.published.targets import published_loss, rolls, weighted_cross_entropy
 from models.transcriber.published.transcription import hear_recording, transcribe, write_midi
 
-ALL, NONE = Corrections.all(), Corrections.none()
+ALL, NONE = Corrections.all(), Corrections.as_released()
 FRAME = HOP / SAMPLE_RATE
 
 

@@ -105,13 +105,13 @@ def test_what_is_heard_without_a_fault_scores_one(heard):
 
 def test_the_trap_reaches_the_figures_and_plain_reference_closes_it(heard):
     high = Thresholds(note=0.9)
-    trapped = measure(heard, high, Corrections.none())
+    trapped = measure(heard, high, Corrections.as_released())
     assert trapped["note"] == trapped["bin"] == {"precision": 0, "recall": 0, "f1": 0}
-    assert measure(heard, high, replace(Corrections.none(), plain_reference=True))["note"]["f1"] == 1
+    assert measure(heard, high, replace(Corrections.as_released(), plain_reference=True))["note"]["f1"] == 1
 
 
 def test_the_score_compares_probabilities_even_as_released(heard):
-    faint = replace(Corrections.none(), plain_reference=True)
+    faint = replace(Corrections.as_released(), plain_reference=True)
     quiet = Heard(heard.note / 3 * 0.5, heard.onset, heard.sounding, heard.notes)  # logits of 0.5: 0.62
     assert measure(quiet, Thresholds(), faint)["note"]["f1"] == 1
 

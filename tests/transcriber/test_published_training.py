@@ -82,7 +82,7 @@ def test_a_run_goes_on_fine_tuning_where_it_stopped(run, tmp_path, crops):
     best = load_network(tmp_path / "again" / "published.safetensors")[1]["validation_loss"]
     assert float(best) == pytest.approx(min(row["validation"] for row in after[-2:]), abs=2e-4)
     with pytest.raises(ValueError, match="another folder"):
-        fit(crops, crops, tmp_path / "again", minutes=1.0, seed=1, corrections=Corrections.none())
+        fit(crops, crops, tmp_path / "again", minutes=1.0, seed=1, corrections=Corrections.as_released())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(run, tmp_path):

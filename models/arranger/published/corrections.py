@@ -5,13 +5,14 @@ The release is the authors' repository, read beside the paper. Plain data, store
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
-CRASHES = ("guarded",)  # mistakes that only end the program
+from models.layers.corrections import Switches
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(Switches):
     """Which mistakes are put right. Data, features, network, objective, training and inference each read their own switches.
 
     rising_mask: of the notes that stage 2 masks, 0.1, 0.3, 0.6 and 0.7 are kept from low to high pitches. As released the
@@ -40,6 +41,8 @@ class Corrections:
     every_slot: all notes of a sixteenth are written to MIDI and to prompts. As released the first ten slots.
     """
 
+    CRASHES: ClassVar = ("guarded",)  # mistakes that only end the program
+
     rising_mask: bool = True
     one_front_end: bool = True
     no_chord: bool = True
@@ -55,17 +58,6 @@ class Corrections:
     meant_flag: bool = True
     every_slot: bool = True
 
-    @classmethod
-    def all(cls) -> Corrections:
-        """Everything put right."""
-        return cls()
-
-    @classmethod
-    def as_released(cls, *, crashes: bool = False) -> Corrections:
-        """Every mistake; those that only end the program if asked, since nothing can be learnt from them."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: not crashes and name in CRASHES for name in names})
-
     @property
     def roots(self) -> int:
         """Classes of a chord's root, and of its bass."""
@@ -75,10 +67,3 @@ class Corrections:
     def chord_size(self) -> int:
         """Values of a beat's chord: root, chroma, bass."""
         return 2 * self.roots + 12
-
-    def to_json(self) -> dict[str, bool]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, bool]) -> Corrections:
-        return cls(**values)

@@ -6,11 +6,13 @@ gaps. Plain data, stored with every checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+
+from models.layers.corrections import Switches
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(Switches):
     """Which are put right. Data, network and synthesis each read their own switches.
 
     as_it_is: crops are heard as they were cut. By default the network's image loader enlarges them by 286 / 256, cuts a part
@@ -26,16 +28,3 @@ class Corrections:
     sounding: bool = True
     even: bool = True
     windowed: bool = True
-
-    @classmethod
-    def all(cls) -> Corrections:
-        """Everything put right."""
-        return cls()
-
-    @classmethod
-    def as_published(cls) -> Corrections:
-        """Nothing put right."""
-        return cls(**{field.name: False for field in fields(cls)})
-
-    def to_json(self) -> dict[str, bool]:
-        return asdict(self)

@@ -5,13 +5,14 @@ The release is the authors' repository, read beside the paper. Plain data, store
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
-CRASHES = ("split_in_bands", "own_scores")  # mistakes that only end the program
+from models.layers.corrections import Switches
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(Switches):
     """Which mistakes are put right. Data, network, training and synthesis each read their own switches.
 
     inverted_power: magnitudes are the root of what the logarithm was taken of. As released, Griffin-Lim takes
@@ -33,6 +34,8 @@ class Corrections:
     own_scores: a user's notes can be rendered. As released, only chunks of the data set can.
     """
 
+    CRASHES: ClassVar = ("split_in_bands", "own_scores")  # mistakes that only end the program
+
     inverted_power: bool = True
     whole_band: bool = True
     residual_once: bool = True
@@ -44,17 +47,3 @@ class Corrections:
     patient_by_epoch: bool = True
     split_in_bands: bool = True
     own_scores: bool = True
-
-    @classmethod
-    def all(cls) -> Corrections:
-        """Everything put right."""
-        return cls()
-
-    @classmethod
-    def as_released(cls, *, crashes: bool = False) -> Corrections:
-        """Every mistake; those that only end the program if asked, since nothing can be learnt from them."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: not crashes and name in CRASHES for name in names})
-
-    def to_json(self) -> dict[str, bool]:
-        return asdict(self)

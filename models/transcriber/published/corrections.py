@@ -6,11 +6,13 @@ with every checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+
+from models.layers.corrections import Switches
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(Switches):
     """Which mistakes are put right. Features, network, targets, decoding and scores each read their own switches.
 
     aligned_rows: the transform begins at A0, where the labels do. As released it begins at C1, three rows off, and the
@@ -47,16 +49,3 @@ class Corrections:
     onsets_used: bool = True
     centred_times: bool = True
     plain_reference: bool = True
-
-    @classmethod
-    def all(cls) -> Corrections:
-        """Everything put right."""
-        return cls()
-
-    @classmethod
-    def none(cls) -> Corrections:
-        """As released."""
-        return cls(**{field.name: False for field in fields(cls)})
-
-    def to_json(self) -> dict[str, bool]:
-        return asdict(self)

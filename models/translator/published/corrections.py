@@ -5,13 +5,14 @@ The release is the authors' repository, read beside the paper. Plain data, store
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
-CRASHES = ("joint_once",)  # mistakes that only end the program
+from models.layers.corrections import Switches
 
 
 @dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(Switches):
     """Which mistakes are put right. Data, network, objective, training and measures each read their own switches.
 
     log_probability: a symbol's likelihood is the logarithm of its probability. As released, the probability itself stands in
@@ -39,6 +40,8 @@ class Corrections:
         normalised each by its own mean and range.
     """
 
+    CRASHES: ClassVar = ("joint_once",)  # mistakes that only end the program
+
     log_probability: bool = True
     one_variance: bool = True
     floored_variance: bool = True
@@ -54,17 +57,3 @@ class Corrections:
     best_on_validation: bool = True
     linear_divergence: bool = True
     same_features: bool = True
-
-    @classmethod
-    def all(cls) -> Corrections:
-        """Everything put right."""
-        return cls()
-
-    @classmethod
-    def as_released(cls, *, crashes: bool = False) -> Corrections:
-        """Every mistake; those that only end the program if asked, since nothing can be learnt from them."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: not crashes and name in CRASHES for name in names})
-
-    def to_json(self) -> dict[str, bool]:
-        return asdict(self)

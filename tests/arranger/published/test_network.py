@@ -22,7 +22,7 @@ from models.arranger.published.config import (
     STEPS,
     PublishedConfig,
 )
-from models.arranger.published.corrections import CRASHES, Corrections
+from models.arranger.published.corrections import Corrections
 from models.arranger.published.export import Encode, Write, export, inputs_of
 from models.arranger.published.network import PublishedNetwork, load_network, save_network
 from models.arranger.published.objectives import all_told
@@ -54,7 +54,7 @@ def weightless(config: PublishedConfig, corrections: Corrections, kind: str = "c
 def test_as_released_nothing_is_put_right_but_what_ends_the_program():
     for name in (field.name for field in fields(Corrections)):
         assert getattr(ALL, name)
-        assert getattr(RELEASED, name) == (name in CRASHES)
+        assert getattr(RELEASED, name) == (name in Corrections.CRASHES)
         assert not getattr(Corrections.as_released(crashes=True), name)
     assert Corrections.from_json(RELEASED.to_json()) == RELEASED
     assert (RELEASED.chord_size, ALL.chord_size) == (36, 38)

@@ -25,7 +25,7 @@ from models.drummer.published.network import (
 )
 from models.drummer.published.objectives import OBJECTIVES, POOL, CycleGan, PixToPix, Pool, share_of_rate
 
-ALL, NONE = Corrections.all(), Corrections.as_published()
+ALL, NONE = Corrections.all(), Corrections.as_released()
 # exact counts: the generator and discriminator of the named repository; theirs of Pix2Pix with one channel a picture
 SIZES = [(PUBLISHED, 11_365_633, 2_762_689, 54_407_873, 2_764_609), (SMALL, 490_945, 174_577, 2_615_985, 175_057)]
 

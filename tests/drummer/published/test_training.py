@@ -22,7 +22,7 @@ from models.drummer.published.network import load_network
 from models.drummer.published.training import CHECKPOINT, CURVE, RESUME, Stage, recipe, train
 from models.sound.datasets.song import Song
 
-ALL, NONE = Corrections.all(), Corrections.as_published()
+ALL, NONE = Corrections.all(), Corrections.as_released()
 
 
 def test_crops_overlap_by_50_frames():

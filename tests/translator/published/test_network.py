@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.translator.published.config import ONE, SMALL, THREE, TWO, PublishedConfig
-from models.translator.published.corrections import CRASHES, Corrections
+from models.translator.published.corrections import Corrections
 from models.translator.published.export import export
 from models.translator.published.network import Gaussian, PublishedNetwork, load_network, save_network
 from models.translator.published.objective import CROSS, divergence, log_normal, log_symbols, terms_of
@@ -41,7 +41,7 @@ def test_the_sizes_have_the_papers_parameters(config, sources, signal, symbol):
 def test_as_released_is_every_mistake_that_runs():
     for name in (field.name for field in fields(Corrections)):
         assert getattr(ALL, name)
-        assert getattr(NONE, name) == (name in CRASHES)
+        assert getattr(NONE, name) == (name in Corrections.CRASHES)
         assert not getattr(Corrections.as_released(crashes=True), name)
     assert Corrections(**NONE.to_json()) == NONE
 
