@@ -1,9 +1,8 @@
 """What the two bars to come may be like: songs repeat themselves, so what came after bars like these comes again.
 
 Each earlier bar is as likely the model as the chords up to it are like the chords up to now, those near more than those far, and phrases
-of four bars a little more than others; what came after the likeliest of them is averaged. Nothing is learned here. On 36 songs kept
-aside the root of a beat of the next bar is right in .58 where the last bar played again has .18 and the bar four before .35 (chords as
-heard, of which .88 are right themselves).
+of four bars a little more than others; what came after the likeliest of them is averaged. Nothing is learned here. What it is worth:
+`backline bench arranger_foresight`.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ ORDER = (
 """What runs without a NAME, in this order, as far as it is there."""
 ON_REQUEST = (
     "arranger_bars",
+    "arranger_foresight",
     "arranger_front_end",
     "arranger_full_size",
     "arranger_table",
