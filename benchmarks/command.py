@@ -74,10 +74,11 @@ def report(
     name: str, measure: Callable[[], list[Row]], results: Path, refusals: tuple[type[Exception], ...] = ()
 ) -> int:
     """Measure, write the rows and print the table of a benchmark whose options are its own. Return the exit code; see `run`."""
+    caught: tuple[type[Exception], ...] = (BacklineError, OSError, *refusals)
     try:
         rows = measure()
         path = write_rows(name, rows, results)
-    except (BacklineError, OSError, *refusals) as error:
+    except caught as error:
         print(f"backline bench {name}: {error}", file=sys.stderr)
         return 2
     print_table(rows)
