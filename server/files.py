@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -28,16 +29,30 @@ def write_text_whole(path: Path, text: str) -> None:
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def move_file(path: Path, folder: Path) -> Path:
-    """Move a file to a folder, whole or not at all, and return its new path; none is overwritten. Raises BacklineError."""
-    if not path.is_file():
-        raise BacklineError(f"{path} is not on this machine; leave the folder out, and it stays there")
-    place = folder / path.name
-    if place.exists():
-        raise BacklineError(f"cannot write {place}: it is there already; {path} stays")
-    write_whole(place, lambda partial: shutil.copyfile(path, partial))
-    path.unlink(missing_ok=True)
-    return place
+def free_stem(stem: Path, suffixes: Iterable[str]) -> Path:
+    """Return `stem`, or the first of stem-2, stem-3 and so on of which no file with one of the suffixes is there."""
+    ends = tuple(suffixes)
+    for number in count(1):
+        free = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
+        if not any(free.with_name(free.name + end).exists() for end in ends):
+            return free
+    raise AssertionError("unreachable: numbers do not end")
+
+
+def move_files(paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Move files of one stem to a folder, each whole or not at all; none there is overwritten: see free_stem.
+
+    Raises BacklineError.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise BacklineError(f"{path} is not on this machine; leave the folder out, and it stays there")
+    stem = free_stem(folder / paths[0].stem, [path.suffix for path in paths])
+    places = [stem.with_name(stem.name + path.suffix) for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        write_whole(place, lambda partial, path=path: shutil.copyfile(path, partial))  # type: ignore[misc]  # bound now
+        path.unlink(missing_ok=True)
+    return places
 
 
 class WholeFile:

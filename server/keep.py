@@ -12,12 +12,12 @@ import re
 import subprocess
 import sys
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 
 from server.audio.file import write_audio
 from server.child_process import start_python
 from server.errors import BacklineError
+from server.files import free_stem
 from server.kept_take import KEPT_SECONDS, KeptTake
 from server.limits import LONGEST_NAME
 from server.midi.file import TEMPO_BPM, write_midi
@@ -89,12 +89,8 @@ async def keep_take(take: KeptTake, folder: Path, name: str, seconds: int) -> tu
 def write_take(take: KeptTake, folder: Path, name: str, seconds: int, until: int) -> tuple[Path, Path]:
     """Write both files, or none. Raises BacklineError."""
     kept = take.read(seconds, until)
-    stem = folder / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}"
-    for number in count(2):
-        midi, audio = stem.with_name(stem.name + ".mid"), stem.with_name(stem.name + ".wav")
-        if not midi.exists() and not audio.exists():
-            break
-        stem = folder / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}-{number}"
+    stem = free_stem(folder / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}", (".mid", ".wav"))
+    midi, audio = stem.with_name(stem.name + ".mid"), stem.with_name(stem.name + ".wav")
     tempo = kept.tempo_bpm if kept.tempo_bpm >= SLOWEST_FILE_BPM else TEMPO_BPM
     write_midi(midi, kept.events, kept.rate, name, tempo)
     try:

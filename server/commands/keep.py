@@ -8,7 +8,7 @@ from plugin_bridge.client import BridgeClient, BridgeError
 from plugin_bridge.protocol import DEFAULT_PORT
 from server.commands.options import server_address
 from server.errors import BacklineError
-from server.files import move_file
+from server.files import move_files
 from server.keep import WRITE_SECONDS, check_seconds
 from server.kept_take import KEPT_SECONDS
 
@@ -40,8 +40,9 @@ def main(arguments: argparse.Namespace) -> int:
         raise BacklineError(str(error)) from error
     finally:
         client.close()
-    for path in [Path(str(path)) for path in kept]:
-        print(path if folder is None else move_file(path, folder))
+    paths = [Path(str(path)) for path in kept]
+    for path in paths if folder is None else move_files(paths, folder):
+        print(path)
     return 0
 
 
