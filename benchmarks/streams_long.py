@@ -2,9 +2,10 @@
 
     backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --servers N --batch N]
 
-A host's tracks: opened one after the other, then all blocks of a period go out together. A block is late when it is answered after
-the two periods that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still (hiccup), and `outside`
-are ours. `servers`: that many servers share the streams, each with an engine of its own, since an engine is one thread.
+A host's tracks: opened one after the other, then all blocks of a period go out together. The client is native, as a DAW's plug-in is
+(native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is answered after the two periods
+that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still (hiccup), and `outside` are ours.
+`servers`: that many servers share the streams, each with an engine of its own, since an engine is one thread.
 """
 
 import argparse
@@ -17,27 +18,31 @@ from functools import partial
 
 from benchmarks.command import Options, run
 from benchmarks.hiccup import Meter
+from benchmarks.native.stream_client import StreamClient
 from benchmarks.record import Row
 from benchmarks.serving import Server, processor_seconds
-from benchmarks.soak_material import make_material
-from benchmarks.soak_streams import EIGHT, Band, Client, Part
-from plugin_bridge.client import BridgeError
+from benchmarks.soak_streams import EIGHT, Part
+from plugin_bridge.client import BridgeError, BridgeStream
 
 NAME, SECONDS = "streams_long", 600.0
 STREAMS, BLOCK = 16, 64
-SETTLE_SECONDS = 1.0  # before anything counts: first blocks meet cold caches
 MARGIN_SECONDS = 0.01  # a gap this long before a block was sent can still make it late
 PLAYERS = {part.name: part for part in EIGHT}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many streams of a part, over how many servers. batch: streams of a server that may share a call."""
+    """How many streams of a part, over how many servers.
+
+    batch: streams of a server that may share a call. gather: whether blocks in which nothing happens wait for the next, as with the
+    plug-in.
+    """
 
     part: Part
     streams: int = STREAMS
     servers: int = 1
     batch: int = 1
+    gather: bool = True
 
 
 def measure(options: Options, load: Load) -> list[Row]:
@@ -46,55 +51,50 @@ def measure(options: Options, load: Load) -> list[Row]:
         servers = [ends.enter_context(Server(options, ("--batch", str(load.batch)))) for _ in range(load.servers)]
         for server in servers:
             server.load(load.part.model)
-        row = play(servers, load.part, load.streams, options.seconds)
+        row = play(servers, load.part, load.streams, options.seconds, gather=load.gather)
     how = f"{load.part.name}, {load.streams} streams, block {load.part.block}, servers {load.servers}"
-    return [{"case": f"{how}, batch {load.batch}"} | row]
+    return [{"case": f"{how}, batch {load.batch}{'' if load.gather else ', every block sent'}"} | row]
 
 
-def play(servers: Sequence[Server], part: Part, count: int, seconds: float, cores: Collection[int] = ()) -> Row:
-    """Let `count` streams play for `seconds` in real time; return what was late and lost, and beside which gaps. Raises BridgeError.
+def play(
+    servers: Sequence[Server], part: Part, count: int, seconds: float, cores: Collection[int] = (), gather: bool = True
+) -> Row:
+    """Let `count` streams play for `seconds` in real time; return what was late and lost, and beside which gaps.
 
-    Streams go to the servers in turn. cores: those that the clients keep to. `engine_share` and `client_share` are of one core.
+    Streams go to the servers in turn. cores: those that the client keeps to. `engine_share` and `client_share` are of one core.
+    Raises BacklineError where the client cannot be compiled or ends early, BridgeError.
     """
-    material, band, clients = make_material(part.plays, part.rate, 1), Band(cores), list[Client]()
+    streams, settings = list[BridgeStream](), {"gather": "yes" if gather else "no"} | part.settings
     for number in range(count):
         client = servers[number % len(servers)].client
-        clients.append(Client(part, client.open_stream(part.model, part.rate, part.settings), material))
-    with Meter() as meter:
-        band.start()
-        try:
-            band.add(*clients, apart=part.block / part.rate)
-            time.sleep(SETTLE_SECONDS)
-            processes = [process for server in servers for process in (server.pid, *server.engines())]
-            began, used, own = time.monotonic(), _used(processes), time.process_time()
-            while (left := began + seconds - time.monotonic()) > 0 and band.is_alive():
-                time.sleep(min(left, 1.0))
-            took, used, own = time.monotonic() - began, _used(processes) - used, time.process_time() - own
-            band.remove(*clients)
-        finally:
-            band.end()
-    for each in clients:
-        each.end()
-    late = [late for each in clients for late in each.account.late if began <= late[0] < began + took]
-    lost = [lost for each in clients for lost in each.account.lost if lost[0] >= began]
+        streams.append(client.open_stream(part.model, part.rate, settings))
+    with Meter() as meter, StreamClient(part, streams, seconds, cores) as player:
+        player.wait("began")
+        processes = [process for server in servers for process in (server.pid, *server.engines())]
+        began, used = time.monotonic(), _used(processes)
+        player.wait("over")
+        took, used = time.monotonic() - began, _used(processes) - used
+        played = player.finish()
+    late, lost = played.late, played.lost
     in_gaps = sum(meter.held_up(moment, seconds_late + MARGIN_SECONDS) for moment, seconds_late in late)
     lost_in_gaps = sum(blocks for moment, blocks in lost if meter.held_up(moment, 1.0))
     return {
         "seconds": round(took, 1),
-        "blocks": sum(each.account.blocks for each in clients),
+        "blocks": played.blocks,
+        "held_blocks": played.held,
         "late_blocks": len(late),
         "late_in_gaps": in_gaps,
         "late_outside": len(late) - in_gaps,
         "latest_ms": round(1000 * max((each for _, each in late), default=0.0), 2),
         "lost_blocks": sum(blocks for _, blocks in lost),
         "lost_outside": sum(blocks for _, blocks in lost) - lost_in_gaps,
-        "hanging": sum(each.account.hanging for each in clients),
+        "hanging": played.hanging,
         "engine_share": round(used / took, 3),
-        "client_share": round(own / took, 3),
-        "client_latest_ms": round(1000 * band.furthest_behind, 2),
+        "client_share": round(played.used / took, 3),
+        "client_latest_ms": round(1000 * played.furthest_behind, 2),
         "period_us": round(1e6 * part.block / part.rate),
         **meter.figures(),
-        "scheduling": band.scheduling,
+        "scheduling": played.scheduling,
     }
 
 
@@ -110,9 +110,10 @@ def main(words: Sequence[str] | None = None) -> int:
     more.add_argument("--player", choices=PLAYERS, default=EIGHT[0].name, help="what each plays")
     more.add_argument("--servers", type=int, default=1, metavar="N", help="servers that share the streams (default 1)")
     more.add_argument("--batch", type=int, default=1, metavar="N", help="streams that may share a call (default 1)")
+    more.add_argument("--gather", choices=("yes", "no"), default="yes", help="no: send every block (default yes)")
     chosen, _ = more.parse_known_args(words)
     part = replace(PLAYERS[chosen.player], block=chosen.block)
-    load = Load(part, chosen.streams, chosen.servers, chosen.batch)
+    load = Load(part, chosen.streams, chosen.servers, chosen.batch, chosen.gather == "yes")
     return run(NAME, partial(measure, load=load), SECONDS, (BridgeError,), words, more)
 
 

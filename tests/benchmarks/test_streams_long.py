@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.command import Options
+from benchmarks.native.build import BuildError, build
 from benchmarks.soak_streams import EIGHT
 from benchmarks.streams_long import Load, measure
 from benchmarks.streams_search import most_streams, search
@@ -13,6 +14,15 @@ FIGURES = {"blocks", "late_blocks", "late_in_gaps", "late_outside", "lost_blocks
 IMPULSES = next(part for part in EIGHT if part.model == "probe")
 
 
+@pytest.fixture(scope="module")
+def program():
+    try:
+        return build("stream_client")
+    except BuildError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("program")
 def test_streams_are_shared_by_servers_and_every_block_is_counted():
     load = Load(replace(IMPULSES, block=480), streams=3, servers=2, batch=2)
     (row,) = measure(Options(1.0), load)
@@ -23,6 +33,7 @@ def test_streams_are_shared_by_servers_and_every_block_is_counted():
     assert row["late_blocks"] == row["late_in_gaps"] + row["late_outside"]
 
 
+@pytest.mark.usefixtures("program")
 def test_a_search_says_what_it_found_and_how_the_last_trial_went():
     row = most_streams(Options(0.5), replace(IMPULSES, block=1024), most=2)
     assert 0 <= row["most_streams"] <= 2
