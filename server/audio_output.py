@@ -42,6 +42,8 @@ class AudioOutput:
     def pull(self, start: int, count: int) -> Samples:
         """Return content start .. start + count - 1, (channels, count); each sample once, silence where there is none."""
         result = silence(self._ring.shape[0], count)
+        if not result.size:
+            return result
         first, last = max(start, 0, self._written - self._ring.shape[1]), min(start + count, self._written)
         if first < last:
             place = first % self._ring.shape[1]

@@ -7,7 +7,7 @@ A file, an OSC client and a JACK client all run through this object and nothing 
 It knows no clock: the host's sample index is the only time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
 
@@ -85,6 +85,17 @@ class LiveStream:
         return 0 if self._origin is None else self._origin + self._rebuffer.received
 
     @property
+    def quiet_until(self) -> int:
+        """The sample before which nothing happens, whatever comes in: no hop is complete, nothing is due.
+
+        A stream that gives audio, or holds back what it knows otherwise, is at its position: something may happen at once.
+        """
+        if self.spec.channels_out or len(self.clip) or len(self._magnitude) or self._quantiser.waits:
+            return self.position
+        complete, due = (self._origin or 0) + self._rebuffer.needed, self.scheduler.next_due
+        return complete if due is None else min(complete, due - self._ahead)
+
+    @property
     def tail(self) -> int:
         """Host samples by which an event may leave after the place it speaks about."""
         return self.latency.total if self.spec.kind == "commit" else self.live_delay + self._quantiser.furthest
@@ -103,9 +114,11 @@ class LiveStream:
         the block's end. A transport divides the block: what it breaks off ends at its sample.
         """
         emissions, end = self._align(start), start + samples.shape[1]
-        transports = [event for event in events if isinstance(event, Transport)]
+        transports = [event for event in events if isinstance(event, Transport)] if events else []
         if not transports:
             outgoing = self._part(start, samples, events)
+            if not emissions:
+                return outgoing
             return Outgoing(emissions + outgoing.emissions, outgoing.audio, outgoing.frames, outgoing.found)
         audio, frames, found, first = [], [], [], start
         for transport in (*sorted(transports, key=lambda each: each.sample), None):
@@ -186,12 +199,13 @@ class LiveStream:
         ends = here + self._ahead  # no later than the last start that was handed on
         return [Emission(ends, here, off) for off in self.ledger.end_all(here)]
 
-    def _part(self, start: int, samples: Samples, events: Iterable[HostEvent]) -> Outgoing:
+    def _part(self, start: int, samples: Samples, events: Sequence[HostEvent]) -> Outgoing:
         """Run a block, or a part of one, through which the transport goes on as it was."""
         end = start + samples.shape[1]
         skip = max(0, self.position - start)
-        self._incoming.extend(event for event in events if event.sample >= start + skip)
-        self._incoming.extend(self.clip.due(start + skip, end))
+        if events:
+            self._incoming += [event for event in events if event.sample >= start + skip]
+        self._incoming += self.clip.due(start + skip, end)
         for begin in range(skip, samples.shape[1], LARGEST_BLOCK):
             self._rebuffer.push(samples[:, begin : begin + LARGEST_BLOCK])
             self._run_hops(start)
@@ -216,12 +230,10 @@ class LiveStream:
 
     def _run_hops(self, now: int) -> None:
         spec, origin = self.spec, self._origin or 0
-        while True:
+        while self._rebuffer.is_ready():
             began = perf_counter_ns()
-            heard_at = origin + self._rebuffer.needed()
+            heard_at = origin + self._rebuffer.needed
             hop = self._rebuffer.pop()
-            if hop is None:
-                return
             first = self._hops * spec.hop
             self._hops += 1
             result = self._processor.process(

@@ -15,7 +15,10 @@ AUDIO_LIMIT = 8.0  # full scale is 1; what is above 18 dB over it is an accident
 
 
 class Rebuffer:
-    """Host samples in, model hops out; positions count from the stream's origin."""
+    """Host samples in, model hops out; positions count from the stream's origin.
+
+    needed: the position of the newest host sample that the next hop needs.
+    """
 
     def __init__(self, host_rate: int, model_rate: int, hop: int, channels: int) -> None:
         """Args: channels: 0 where the hops carry no audio."""
@@ -35,6 +38,7 @@ class Rebuffer:
         self._place, self._count = 0, lead
         self._buffer[:, :lead] = 0.0
         self._hops = 0
+        self.needed = self._last_input()
 
     @property
     def received(self) -> int:
@@ -59,21 +63,16 @@ class Rebuffer:
             np.clip(target, -AUDIO_LIMIT, AUDIO_LIMIT, out=target)
         self._count += count
 
-    def needed(self) -> int:
-        """Return the position of the newest host sample that the next hop needs."""
-        end = (self._hops + 1) * self._hop
-        if not self._channels:
-            host_rate, model_rate = self._rates
-            return -(-end * host_rate // model_rate) - 1
-        return self._resampler.last_input(end - 1) if self._resampler else end - 1
+    def is_ready(self) -> bool:
+        """Whether the next hop is complete."""
+        return self.needed < self._start + self._count
 
-    def pop(self) -> Samples | None:
-        """Return the next hop, (channels, hop), or None where it is not complete. The array is reused by the next call."""
-        if self.needed() >= self.received:
-            return None
+    def pop(self) -> Samples:
+        """Return the next hop, (channels, hop), which is complete: see is_ready. The array is reused by the next call."""
         first = self._hops * self._hop
         window = self._buffer[:, self._place : self._place + self._count]
         self._hops += 1
+        self.needed = self._last_input()
         if not self._channels:
             self._drop(self._count)
         elif self._resampler is None:
@@ -83,6 +82,14 @@ class Rebuffer:
             self._out[...] = self._resampler.compute(window, self._start, first, self._hop)
             self._drop(self._resampler.first_input(first + self._hop) - self._start)
         return self._out
+
+    def _last_input(self) -> int:
+        """Return the position of the newest host sample that the next hop needs."""
+        end = (self._hops + 1) * self._hop
+        if not self._channels:
+            host_rate, model_rate = self._rates
+            return -(-end * host_rate // model_rate) - 1
+        return self._resampler.last_input(end - 1) if self._resampler else end - 1
 
     def _drop(self, count: int) -> None:
         self._place += count

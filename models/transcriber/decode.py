@@ -92,7 +92,8 @@ class NoteTracker:
         self.onset, self._offset = np.full(PITCHES, -1e12), np.full(PITCHES, -1e12)  # of each key's last note
         self._armed = np.ones_like(thresholds, bool)
         self._before = np.zeros_like(thresholds)  # the other phase's onset activations
-        self._frame_before, self._offset_before = np.zeros(PITCHES), np.zeros(PITCHES)
+        self._frame_before = self._offset_before = np.zeros(PITCHES)
+        self._frame_low, self._offset_high = 2 * settings.frame, 2 * settings.offset  # of both phases' sum
 
     def step(self, end: int, outputs: Tensors, open_to_new: bool = True) -> list[Event]:
         """Take the outputs, (1, heads, 88) each, of the hop that ends before sample `end`; return what was decided.
@@ -103,9 +104,14 @@ class NoteTracker:
             self._choose()
         ended = self._ended(end, outputs)
         onset = outputs["onset"][0, self._heads]
-        crossed = (onset >= self._thresholds) & self._armed
-        events = self._decide(end, outputs, onset, crossed, ended, open_to_new) if crossed.any() or ended.any() else []
-        self._armed = (self._armed & ~crossed) | (np.maximum(onset, self._before) < self._calm)
+        crossed = onset >= self._thresholds
+        crossed &= self._armed
+        events: list[Event] = []
+        if np.count_nonzero(crossed) or ended is not None:  # a hop in which neither is: nearly all
+            ended = np.zeros(PITCHES, bool) if ended is None else ended
+            events = self._decide(end, outputs, onset, crossed, ended, open_to_new)
+            self._armed &= ~crossed
+        self._armed |= np.maximum(onset, self._before) < self._calm
         self._before = onset
         return events
 
@@ -151,17 +157,19 @@ class NoteTracker:
     def _end_place(self, end: int) -> float:
         return float(self._clock.frame_start(end, self._settings.frame_head))
 
-    def _ended(self, end: int, outputs: Tensors) -> NDArray[np.bool_]:
-        """Return which sounding keys end: both phases' mean says so."""
-        settings, head = self._settings, self._settings.frame_head
-        frame = outputs["frame"][0, head].astype(np.float64)
-        offset = outputs["offset"][0, head].astype(np.float64)
-        ended = frame + self._frame_before < 2 * settings.frame
-        ended |= offset + self._offset_before >= 2 * settings.offset
+    def _ended(self, end: int, outputs: Tensors) -> NDArray[np.bool_] | None:
+        """Return which sounding keys end, (88,), since both phases' mean says so; None where none does."""
+        head = self._settings.frame_head
+        frame_before, offset_before = self._frame_before, self._offset_before
+        frame = self._frame_before = outputs["frame"][0, head].astype(np.float64)
+        offset = self._offset_before = outputs["offset"][0, head].astype(np.float64)
+        ended = frame + frame_before < self._frame_low
+        ended |= offset + offset_before >= self._offset_high
         ended &= self.sounding
+        if not np.count_nonzero(ended):
+            return None
         ended &= self.onset <= self._end_place(end) - YOUNG_FRAMES * self._clock.frame
-        self._frame_before, self._offset_before = frame, offset
-        return ended
+        return ended if np.count_nonzero(ended) else None
 
     def _choose(self) -> None:
         """Take up a changed sensitivity or range of pitches."""

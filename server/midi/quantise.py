@@ -54,6 +54,11 @@ class Quantiser:
         self.furthest = ceil(self._grid.furthest) if self._grid else 0
         self.reserve = self.furthest if kind == "commit" else 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether it may hold an event back until it is `due`."""
+        return self._step is not None
+
     def set(self, name: str, value: float) -> None:
         """Change strength, swing or tempo for the notes to come."""
         self._values[name] = value
@@ -83,6 +88,8 @@ class Quantiser:
 
     def due(self, end: int) -> list[Emission]:
         """Return and forget the ends that are due before sample `end`."""
+        if not self._notes:
+            return []
         left = [key for key, note in self._notes.items() if note.end is not None and note.end.due < end]
         return [e for key in left if (e := self._notes.pop(key).end) is not None]
 

@@ -20,8 +20,8 @@ def push_all(rebuffer: Rebuffer, samples: np.ndarray, blocks: list[int]) -> list
     for block in blocks:
         rebuffer.push(samples[:, place : place + block])
         place += block
-        while (hop := rebuffer.pop()) is not None:
-            hops.append(hop.copy())
+        while rebuffer.is_ready():
+            hops.append(rebuffer.pop().copy())
     return hops
 
 
@@ -33,7 +33,8 @@ def test_hops_are_the_samples_in_order_each_as_soon_as_it_is_whole(blocks, hop, 
         samples = np.full((channels, block), number / 32, np.float32) + np.arange(channels, dtype=np.float32)[:, None]
         expected += samples.T.tolist()
         rebuffer.push(samples)
-        while (popped := rebuffer.pop()) is not None:
+        while rebuffer.is_ready():
+            popped = rebuffer.pop()
             assert popped.shape == (channels, hop)
             received += popped.T.tolist()
         assert len(received) == len(expected) // hop * hop
@@ -65,14 +66,16 @@ def test_hops_at_another_rate_are_the_resampler_over_the_whole_signal(rates):
 @settings(max_examples=30)
 @given(blocks=BLOCKS, rates=RATES)
 def test_needed_is_exactly_the_sample_that_completes_a_hop(blocks, rates):
-    rebuffer = Rebuffer(*rates, 64, 1)
+    rebuffer, hops = Rebuffer(*rates, 64, 1), 0
+    needs = Resampler(*rates).last_input if rates[0] != rates[1] else int
     for block in blocks:
-        needed = rebuffer.needed()
         rebuffer.push(np.zeros((1, block), np.float32))
-        popped = rebuffer.pop() is not None
-        assert popped == (needed < rebuffer.received)
-        while rebuffer.pop() is not None:
-            pass
+        while rebuffer.is_ready():
+            rebuffer.pop()
+            hops += 1
+        assert not hops or needs(64 * hops - 1) < rebuffer.received
+        assert rebuffer.received <= needs(64 * (hops + 1) - 1)
+        assert rebuffer.needed == needs(64 * (hops + 1) - 1)
 
 
 def test_a_single_channel_fills_all_channels():
