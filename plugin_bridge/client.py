@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
+from plugin_bridge.gather import Gather
 from plugin_bridge.protocol import (
     DATA_REFUSED,
     DEFAULT_PORT,
@@ -125,6 +126,8 @@ class BridgeClient:
         number, port, latency, delay = (int(str(value)) for value in results)
         data = _udp_socket(self.host, port) if self._link is None else self._link.channel(number)
         stream = BridgeStream(self, number, latency, delay, data)
+        if (settings or {}).get("gather") == "yes":
+            stream.gather = Gather()
         stream.say_token()
         return stream
 
@@ -136,7 +139,8 @@ _ANSWERS = {"/backline/sync": "/backline/synced", "/backline/ping": "/backline/p
 class BridgeStream:
     """One open stream: blocks out, events and audio in.
 
-    latency: what the stream declares, in host samples (0 for a live one). live_delay: see models.latency.
+    latency: what the stream declares, in host samples (0 for a live one). live_delay: see models.latency. gather: where the stream was
+    opened with `gather`, blocks in which nothing happens wait there for the next.
     """
 
     client: BridgeClient
@@ -145,7 +149,8 @@ class BridgeStream:
     live_delay: int
     _socket: socket.socket | TcpChannel
     processed: int = 0  # sample up to which the engine is through
-    answered: int = 0  # blocks that the engine said it was through with
+    answered: int = 0  # datagrams of audio that the engine said it was through with
+    gather: Gather | None = None
     late: int = 0  # events the engine sent late
     refused: list[str] = field(default_factory=list)  # what the engine said was wrong
     frames: deque[MagnitudeMessage] = field(
@@ -156,8 +161,17 @@ class BridgeStream:
     def send(self, start: int, samples: NDArray[np.float32]) -> bool:
         """Send a block, (channels, count) float32, without waiting; False where the system would not take it.
 
-        A block larger than a datagram goes out in several.
+        A block larger than a datagram goes out in several; one in which nothing happens may wait for the next (see gather).
         """
+        if self.gather is None:
+            return self._send(start, samples)
+        sent = True
+        for block in self.gather.take(start, samples):
+            sent &= self._send(*block)
+        self.processed = self.gather.through(self.processed)
+        return sent
+
+    def _send(self, start: int, samples: NDArray[np.float32]) -> bool:
         most = LARGEST_BLOCK // samples.shape[0]
         try:
             for first in range(0, samples.shape[1], most):
@@ -168,6 +182,7 @@ class BridgeStream:
 
     def send_midi(self, sample: int, status: int, data1: int, data2: int) -> None:
         """Send a MIDI message that happens at `sample`; it must precede the block that holds the sample."""
+        self._wake()
         self._socket.send(pack_midi_in(self.number, sample, status, data1, data2))
 
     def send_transport(
@@ -178,6 +193,7 @@ class BridgeStream:
 
         See TransportMessage for the rest. Raises ProtocolError where a value is not allowed.
         """
+        self._wake()
         message = TransportMessage(self.number, sample, playing, frame, tempo, position, bar, beat, beats_a_bar)
         self._socket.send(pack_transport(message))
 
@@ -188,6 +204,7 @@ class BridgeStream:
         `beats` of the host's transport. ahead: samples that come to the stream's latency on the way to the ear. Raises BridgeError.
         """
         told, events = list(rows), 0
+        self._wake()
         for first in range(0, len(told), ROWS_A_DATAGRAM):
             text = json.dumps(told[first : first + ROWS_A_DATAGRAM], separators=(",", ":"))
             events = int(str(self.client.request("/backline/stream/clip", self.number, unit, ahead, text)[1]))
@@ -224,6 +241,9 @@ class BridgeStream:
             elif isinstance(message, ProcessedMessage):
                 self.processed, self.late = max(self.processed, message.end), message.late
                 self.answered += 1
+                if self.gather is not None:
+                    self.gather.hear(message.quiet_until)
+                    self.processed = self.gather.through(self.processed)
             elif message.stream == self.number and isinstance(message, MidiMessage | AudioMessage):
                 yield message
 
@@ -270,12 +290,14 @@ class BridgeStream:
 
     def keep(self, folder: str = "", seconds: int = 120) -> tuple[str, str]:
         """Have the server write what was just played; return the paths of the .mid and the .wav. Raises BridgeError."""
+        self._flush()
         midi, audio = self.client.request("/backline/stream/keep", self.number, folder, seconds, timeout=60.0)
         return str(midi), str(audio)
 
     def finish(self) -> list[MidiMessage | AudioMessage]:
         """End the stream as `close` does, and return what had not been read: the ends of its notes among it. Raises BridgeError."""
         try:
+            self._flush()
             self.client.request("/backline/stream/close", self.number, timeout=10.0)
             return list(self.receive())  # it was sent before the answer
         finally:
@@ -284,9 +306,18 @@ class BridgeStream:
     def close(self) -> None:
         """End the stream; what the engine still sends is read by nobody."""
         try:
+            self._flush()
             self.client.request("/backline/stream/close", self.number, timeout=2.0)
         finally:
             self._socket.close()
+
+    def _wake(self) -> None:
+        if self.gather is not None:
+            self.gather.wake()
+
+    def _flush(self) -> None:
+        for block in self.gather.flush() if self.gather is not None else ():
+            self._send(*block)
 
 
 def _tcp_link(host: str, port: int) -> TcpLink:

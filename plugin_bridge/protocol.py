@@ -58,7 +58,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/model/load", "s", "model", "command", "start the model's engine and its spare; /backline/done when both are warm"),
     Entry("/backline/stream/open", "sis", "model, sample rate in Hz, JSON settings", "command",
           "settings are the model's parameters, those of every stream of notes (quantise, quantise_strength, swing, tempo_bpm, mpe) "
-          "and `pace`: realtime (stale audio is dropped) or free (nothing is). "
+          "and `pace`: realtime (stale audio is dropped) or free (nothing is), and `gather`: yes (small blocks in which nothing happens "
+          "may wait for the next, see /backline/processed) or no. "
           "/backline/done carries: stream, data port, latency in samples, live delay in samples"),
     Entry("/backline/stream/close", "i", "stream", "command", "end a stream and every note that sounds in it"),
     Entry("/backline/stream/reset", "i", "stream", "command", "end sounding notes and forget what was heard"),
@@ -97,6 +98,10 @@ TABLE: tuple[Entry, ...] = (
           "a player's audio for the block that was just sent"),
     Entry("/backline/processed", "ihi", "stream, sample after the block's last, events counted late so far", "from engine",
           "a block is done: its events and audio were sent before this"),
+    Entry("/backline/processed", "ihih",
+          "stream, sample after the block's last, events counted late so far, sample before which nothing happens", "from engine",
+          "the same to a stream that gathers: a block that ends at or before that sample may wait and go out with the next, for "
+          "no hop is complete and nothing is due in it"),
     Entry("/backline/midi", "iiiiii", "stream, sample it is due, sample it speaks about, status, data 1, data 2", "from engine",
           "a MIDI message, answered in int32"),
     Entry("/backline/audio", "iiib", "stream, first sample, samples per channel, little-endian float32", "from engine",
@@ -153,11 +158,16 @@ class TransportMessage(NamedTuple):
 
 
 class ProcessedMessage(NamedTuple):
-    """A block is done."""
+    """A block is done.
+
+    quiet_until: to a stream that gathers: whatever comes in, nothing happens before this sample. A block that ends at or before it
+    may wait, and go out with the next.
+    """
 
     stream: int
     end: int
     late: int
+    quiet_until: int = 0
 
 
 class MagnitudeRequest(NamedTuple):
@@ -189,6 +199,7 @@ _MIDI_IN_PLAIN = b"/backline/midi\0\0,iiiii\0\0"
 _MIDI_OUT_PLAIN = b"/backline/midi\0\0,iiiiii\0"
 _PROCESSED_PLAIN = b"/backline/processed\0,iii\0\0\0\0"
 _PROCESSED = b"/backline/processed\0,ihi\0\0\0\0"
+_PROCESSED_QUIET = b"/backline/processed\0,ihih\0\0\0"
 _MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN = b"/backline/magnitude\0,ii\0", b"/backline/magnitude\0,iii\0\0\0\0"
 _MAGNITUDE, _MAGNITUDE_PLAIN = b"/backline/magnitude\0,ihib\0\0\0", b"/backline/magnitude\0,iiib\0\0\0"
 _MIDI_IN_PLAIN_BODY, _MIDI_OUT_PLAIN_BODY = struct.Struct(">5i"), struct.Struct(">6i")
@@ -197,8 +208,9 @@ _AUDIO_HEAD, _AUDIO_SHORT_HEAD = struct.Struct(">iqii"), struct.Struct(">iiii")
 _MIDI_IN_BODY, _MIDI_OUT_BODY = struct.Struct(">iqxBBB"), struct.Struct(">iqqxBBB")
 _TRANSPORT_BODY = struct.Struct(">iqiqddidd")
 _PROCESSED_BODY = struct.Struct(">iqi")
+_PROCESSED_QUIET_BODY = struct.Struct(">iqiq")
 
-FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED, _MAGNITUDE)
+FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED, _PROCESSED_QUIET, _MAGNITUDE)
 TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT, _MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN)
 """How data messages begin, by direction; the stream's number, an int32, comes next."""
 
@@ -256,6 +268,11 @@ def pack_processed(stream: int, end: int, late: int, plain: bool = False) -> byt
     return _PROCESSED + _PROCESSED_BODY.pack(stream, end, late)
 
 
+def pack_processed_quiet(stream: int, end: int, late: int, quiet_until: int) -> bytes:
+    """Return the datagram that says the same to a stream that gathers."""
+    return _PROCESSED_QUIET + _PROCESSED_QUIET_BODY.pack(stream, end, late, quiet_until)
+
+
 def pack_magnitude_request(stream: int, frames_a_second: int) -> bytes:
     """Return the datagram that asks for frames of a spectrogram."""
     return _MAGNITUDE_ASK + struct.pack(">ii", stream, frames_a_second)
@@ -291,6 +308,8 @@ def parse(datagram: bytes) -> Message:
             return MidiMessage(*_MIDI_OUT_BODY.unpack(datagram[len(_MIDI_OUT) :]))
         if datagram.startswith(_TRANSPORT):
             return _parse_transport(datagram)
+        if datagram.startswith(_PROCESSED_QUIET):
+            return ProcessedMessage(*_PROCESSED_QUIET_BODY.unpack(datagram[len(_PROCESSED_QUIET) :]))
         if datagram.startswith(_PROCESSED):
             return ProcessedMessage(*_PROCESSED_BODY.unpack(datagram[len(_PROCESSED) :]))
         if datagram.startswith((_MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN)):

@@ -129,6 +129,9 @@ class Engine:
         pace = str(chosen.pop("pace", "realtime"))
         if pace not in ("realtime", "free"):
             raise BacklineError(f"pace is '{pace}'; allowed: realtime, free")
+        gather = str(chosen.pop("gather", "no"))
+        if gather not in ("yes", "no"):
+            raise BacklineError(f"gather is '{gather}'; allowed: yes, no")
         slot.clear(stream)
         slot.heard(0, time.monotonic_ns(), 0)  # a client that never sends is gone too, one day
         steps = self._pool.stream()
@@ -139,7 +142,9 @@ class Engine:
             steps.close()
             raise
         self._steps[stream] = steps
-        self._streams[stream] = HostedStream(stream, opened, slot, pace == "realtime", self._port.transmit, take)
+        self._streams[stream] = HostedStream(
+            stream, opened, slot, pace == "realtime", self._port.transmit, take, gather == "yes"
+        )
         self._faced[stream] = self._model.manifest.facing(chosen)
         return {"latency": opened.declared, "live_delay": opened.live_delay}
 

@@ -24,6 +24,7 @@ from plugin_bridge.protocol import (
     pack_magnitude,
     pack_midi,
     pack_processed,
+    pack_processed_quiet,
 )
 from server.clip_ahead import MOST_CLIP_EVENTS
 from server.clip_rows import read_rows
@@ -62,10 +63,13 @@ class HostedStream:
     """A stream, its place in the shared page, and its client, which may change while it runs."""
 
     def __init__(
-        self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit, take: KeptTake
-    ) -> None:
+        self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit, take: KeptTake,
+        gathers: bool = False,
+    ) -> None:  # fmt: skip
+        """Args: gathers: its client holds back blocks in which nothing happens, and is told how long."""
         self.number, self.stream, self.slot, self.realtime = number, stream, slot, realtime
         self.take = take
+        self._gathers = gathers
         self._transmit = transmit
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only
@@ -146,7 +150,11 @@ class HostedStream:
             self._show_magnitude(outgoing.frames, end)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
         self.block_ns = 1_000_000_000 * message.samples.shape[1] // stream.host_rate if self.realtime else 0
-        self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
+        if self._gathers and not self._plain:
+            quiet = end if self._events or self._viewers else stream.quiet_until
+            self._transmit(pack_processed_quiet(self.number, end, stream.scheduler.late, quiet), sender)
+        else:
+            self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
 
     def send(self, emissions: list[Emission]) -> None:
         """Send MIDI to the client, if one has been heard from."""

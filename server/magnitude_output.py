@@ -44,6 +44,9 @@ class MagnitudeOutput:
                 place = origin + round(begin * self._ratio)
                 self._waiting.append(SpectrumFrame(place + self._latency, place, bins.copy()))
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def take(self, end: int) -> list[SpectrumFrame]:
         """Return and forget what is due before host sample `end`."""
         taken: list[SpectrumFrame] = []

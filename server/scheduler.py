@@ -30,6 +30,11 @@ class Scheduler:
     def __len__(self) -> int:
         return len(self._heap)
 
+    @property
+    def next_due(self) -> int | None:
+        """When the next one leaves; None where nothing waits."""
+        return self._heap[0][0] if self._heap else None
+
     def add(self, emission: Emission, now: int) -> None:
         """Queue an emission; one that was due before sample `now` leaves at once and is counted late."""
         if emission.due < now:

@@ -50,7 +50,7 @@ class JackPlayer:
         row = described(bridge, model, settings.get("direction"))
         if "ahead_ms" in row.get("parameters", {}):  # who plays in time plays so early that it is there in time
             settings = {"ahead_ms": 1000 * BRIDGE_PERIODS * self._period / self._rate, **settings}
-        self._stream = bridge.open_stream(model, self._rate, settings)
+        self._stream = bridge.open_stream(model, self._rate, {"gather": "yes", **settings})
         self._live = self._stream.latency == 0
         self._ports = register_ports(client, row)
         self._midi = MidiOut(self._rate, self._live, self._write_midi)

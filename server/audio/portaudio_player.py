@@ -122,7 +122,7 @@ class Player:
         self._silence = silence(1, LARGEST_BLOCK)
         self._clock = DeviceClock(self._rate)
         self._bridge.load(asked.model)
-        self._stream = self._bridge.open_stream(asked.model, self._rate, asked.settings)
+        self._stream = self._bridge.open_stream(asked.model, self._rate, {"gather": "yes", **asked.settings})
         self._live = self._stream.latency == 0
         self._transport, self._watch = TransportOut(self._stream, self._rate), TransportWatch(self._rate)
         self._bridge_samples = max(BRIDGE_BLOCKS * self._block, said["latency_in"] + self._block)

@@ -50,8 +50,8 @@ def test_answers_in_int32_are_osc_and_say_the_same(numbers, late):
         assert parse(datagram) == note
     assert list(OscMessage(pack_midi(note, plain=True))) == list(numbers)
     done = ProcessedMessage(numbers[0], numbers[1], late)
-    assert parse(pack_processed(*done, plain=True)) == done
-    assert list(OscMessage(pack_processed(*done, plain=True))) == list(done)
+    assert parse(pack_processed(*done[:3], plain=True)) == done
+    assert list(OscMessage(pack_processed(*done[:3], plain=True))) == list(done[:3])
 
 
 @pytest.mark.parametrize(

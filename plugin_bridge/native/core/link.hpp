@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "exchange.hpp"
+#include "gather.hpp"
 #include "wire.hpp"
 
 namespace backline {
@@ -83,6 +84,9 @@ private:
     void pump(int milliseconds, bool asks = false);
     bool forgotten();
     void carry_out();
+    void send_audio(std::int64_t start, const float* samples, std::uint32_t count);
+    void send_out();
+    void tell_processed();
     void carry_in();
     void take(const std::uint8_t* bytes, std::size_t size);
     void doubt();
@@ -108,6 +112,9 @@ private:
     Wanted wanted_, opened_, rejected_;
     bool rejects_ = false;
     std::int32_t stream_ = 0;
+    Gather gather_;
+    Processed processed_{};        // what the engine said last
+    std::int64_t told_until_ = 0;  // the sample up to which the audio thread knows that all is answered
     pid_t server_ = 0;
     Clock::time_point next_try_{}, changed_at_{}, last_sent_{}, last_heard_{}, missing_since_{}, no_start_before_{}, start_failed_{};
     double wait_seconds_ = 0.1;

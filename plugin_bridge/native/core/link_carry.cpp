@@ -59,10 +59,10 @@ void Link::carry_out()
         switch (*reinterpret_cast<const Kind*>(bytes)) {
         case Kind::block: {
             const auto& block = *reinterpret_cast<const Block*>(bytes);
-            OscWriter(out_, "/backline/audio", "ihib").i(stream_).h(block.start).i(static_cast<std::int32_t>(block.count))
-                .blob(bytes + sizeof(Block), 4 * block.count);
-            last_sent_ = Clock::now();
-            break;
+            const auto goes = [&](std::int64_t start, const float* samples, std::uint32_t count) { send_audio(start, samples, count); };
+            gather_.take(block.start, reinterpret_cast<const float*>(bytes + sizeof(Block)), block.count, goes);
+            tell_processed();
+            return;
         }
         case Kind::midi: {
             const auto& midi = *reinterpret_cast<const Midi*>(bytes);
@@ -78,11 +78,39 @@ void Link::carry_out()
         default:
             return;
         }
-        if (::send(data_, out_.data(), out_.size(), MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED)
-            missing_since_ = Clock::time_point{}, missing_ = true;
+        gather_.wake();
+        send_out();
     };
     while (lines_.to_server.pop(carry)) {
     }
+}
+
+void Link::send_audio(std::int64_t start, const float* samples, std::uint32_t count)
+{
+    OscWriter(out_, "/backline/audio", "ihib").i(stream_).h(start).i(static_cast<std::int32_t>(count))
+        .blob(samples, 4 * count);
+    last_sent_ = Clock::now();
+    send_out();
+}
+
+void Link::send_out()
+{
+    if (::send(data_, out_.data(), out_.size(), MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED)
+        missing_since_ = Clock::time_point{}, missing_ = true;
+}
+
+// Tell the audio thread up to where all is answered, if that is news: what is held back counts as answered.
+void Link::tell_processed()
+{
+    const std::int64_t through = gather_.through(processed_.end);
+    if (through <= told_until_)
+        return;
+    told_until_ = through;
+    Processed told = processed_;
+    told.end = through;
+    lines_.to_audio.push(&told, sizeof told);
+    if (lines_.waits.load())
+        sem_post(&lines_.answered);
 }
 
 void Link::carry_in()
@@ -122,18 +150,19 @@ void Link::take(const std::uint8_t* bytes, std::size_t size)
             return;
         audio.count = static_cast<std::uint32_t>(count);
         lines_.to_audio.push(&audio, sizeof audio, blob.data, 4 * audio.count);
-    } else if (message.is("/backline/processed", "ihi")) {
+    } else if (message.is("/backline/processed", "ihih")) {
         const std::int32_t stream = message.i();
         Processed processed;
         processed.end = message.h();
         processed.late = message.i();
+        const std::int64_t quiet_until = message.h();
         if (!message.ok() || stream != stream_)
             return;
-        lines_.to_audio.push(&processed, sizeof processed);
+        processed_ = processed;
+        gather_.hear(quiet_until);
         missing_ = false;
         last_heard_ = Clock::now();
-        if (lines_.waits.load())
-            sem_post(&lines_.answered);
+        tell_processed();
     } else if (message.is("/backline/fail", "ss")) {
         message.s();
         if (message.s().find("there is no stream") != std::string_view::npos && !missing_) {

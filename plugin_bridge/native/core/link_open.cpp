@@ -110,7 +110,7 @@ void Link::put_off(std::int64_t latency)
 
 bool Link::open_stream(const Wanted& wanted)
 {
-    std::string settings = "{\"pace\": \"" + std::string(wanted.free_pace ? "free" : "realtime") + "\"";
+    std::string settings = "{\"pace\": \"" + std::string(wanted.free_pace ? "free" : "realtime") + "\", \"gather\": \"yes\"";
     for (const auto& [name, value] : wanted.moving)
         settings += ", \"" + name + "\": \"" + value + "\"";
     if (!wanted.fixed.empty())
@@ -150,6 +150,9 @@ bool Link::open_stream(const Wanted& wanted)
     data_ = udp_socket(port);
     opened_ = wanted;
     rejects_ = missing_ = kept_ = false;
+    gather_.begin();
+    processed_ = Processed{};
+    told_until_ = 0;
     last_sent_ = last_heard_ = Clock::now();
     said_.clear();
     lines_.hopeless.store(false);
@@ -201,6 +204,8 @@ void Link::set(const std::string& name, const std::string& value)
 
 void Link::drop(bool tell)
 {
+    if (stream_ != 0 && data_ >= 0)
+        gather_.flush([&](std::int64_t start, const float* samples, std::uint32_t count) { send_audio(start, samples, count); });
     close_socket(data_);
     if (stream_ != 0 && control_ >= 0) {
         OscWriter(out_, "/backline/stream/close", "i").i(stream_);
