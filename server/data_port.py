@@ -19,9 +19,10 @@ from plugin_bridge.protocol import (
     said_token,
 )
 from server.gate import Gate
-from server.hosted_stream import Address, HostedStream
+from server.hosted_stream import HostedStream
 from server.shared_page import SharedPage
 from server.together import Together
+from server.viewers import Address
 
 DATAGRAMS_AT_ONCE = 256  # then commands and the heartbeat come first
 MOST_READS = 32  # of so many, to find the end of a backlog: more small blocks than the socket holds
@@ -121,15 +122,21 @@ class DataPort:
 
 def _stale(waiting: Waiting) -> set[int]:
     """Return the streams whose backlog goes back further than a real-time stream may be behind."""
-    newest = {hosted.number: message.start for hosted, message, _ in waiting}
-    return {hosted.number for hosted, message, _ in waiting if hosted.is_stale(message.start, newest[hosted.number])}
+    oldest: dict[int, int] = {}
+    newest: dict[int, tuple[HostedStream, int]] = {}
+    for hosted, message, _ in waiting:
+        number, start = hosted.number, message.start
+        if start < oldest.setdefault(number, start):
+            oldest[number] = start
+        newest[number] = hosted, start
+    return {number for number, (hosted, start) in newest.items() if hosted.is_stale(oldest[number], start)}
 
 
 def _without_stale(waiting: Waiting) -> Waiting:
     """Drop and count the blocks that are too far behind their stream's newest one: a stall must not become a delay.
 
     Where so much is dropped that the stream begins again anyway, it does so at the newest block: what came before it is late
-    already, and to work on it would make the next ones late too.
+    already, and to work on it would make the next ones late too. What is dropped is kept for the take all the same.
     """
     stale = _stale(waiting)
     if not stale:
@@ -137,14 +144,20 @@ def _without_stale(waiting: Waiting) -> Waiting:
     newest = {hosted.number: message.start for hosted, message, _ in waiting}
     first: dict[int, int] = {}
     for hosted, message, _ in waiting:
-        if not hosted.is_stale(message.start, newest[hosted.number]):
-            first.setdefault(hosted.number, message.start)
+        if hosted.number not in first and not hosted.is_stale(message.start, newest[hosted.number]):
+            first[hosted.number] = message.start
+    begins = {
+        hosted.number: newest[hosted.number] if hosted.begins_again(first[hosted.number]) else first[hosted.number]
+        for hosted, _, _ in {each[0].number: each for each in waiting}.values()
+    }
     fresh: Waiting = []
-    for hosted, message, sender in waiting:
-        begins = newest[hosted.number] if hosted.begins_again(first[hosted.number]) else first[hosted.number]
-        if hosted.number in stale and message.start < begins:
-            hosted.stream.metrics.stale_samples += message.samples.shape[1]
-            hosted.take.hear(message.start, message.samples)
+    dropped: dict[int, tuple[HostedStream, list[AudioMessage]]] = {}
+    for each in waiting:
+        hosted, message, _ = each
+        if hosted.number in stale and message.start < begins[hosted.number]:
+            dropped.setdefault(hosted.number, (hosted, []))[1].append(message)
         else:
-            fresh.append((hosted, message, sender))
+            fresh.append(each)
+    for hosted, messages in dropped.values():
+        hosted.leave_out(messages)
     return fresh

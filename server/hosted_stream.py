@@ -4,8 +4,7 @@ AudioMessage -> events that fall into it -> LiveStream -> emissions -> datagrams
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import exp
 
 import numpy as np
@@ -14,14 +13,12 @@ from models.block import Samples
 from models.events import HostEvent, Transport, moved
 from plugin_bridge.protocol import (
     LARGEST_BLOCK,
-    LAST_PLAIN_SAMPLE,
     AudioMessage,
     MagnitudeRequest,
     MidiMessage,
     ProtocolError,
     TransportMessage,
     pack_audio,
-    pack_magnitude,
     pack_midi,
     pack_processed,
     pack_processed_quiet,
@@ -30,33 +27,18 @@ from server.clip_ahead import MOST_CLIP_EVENTS
 from server.clip_rows import read_rows
 from server.errors import BacklineError
 from server.kept_take import KeptTake
-from server.limits import MOST_VIEWERS
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
-from server.magnitude_output import SpectrumFrame
 from server.midi.message import from_bytes, to_bytes
 from server.note_ledger import NoteLedger, begins
 from server.scheduler import Emission
 from server.shared_page import Slot
+from server.viewers import Address, Transmit, Viewers
 
 STALE_SECONDS = 0.1  # a real-time stream that is further behind than this starts at the newest block
 QUIET_SECONDS = 1.0  # a real-time client that sends nothing for this long has its notes ended
 MOST_EVENTS = 4096  # that wait for their block
 METER_SECONDS = 0.3  # in which the meter falls to 37 %: the eye can follow, and no peak is missed between two looks
-VIEW_SECONDS = 10.0  # then a client asks again: one that is gone costs nothing for long, and a new engine is asked soon
 LOUDEST = 10.0  # that the meter shows, where full scale is 1
-
-Address = tuple[str, int]
-Transmit = Callable[[bytes, Address], None]
-
-
-@dataclass(slots=True)
-class Viewer:
-    """Who is shown the spectrogram. every: samples between two frames. until: the sample at which it must have asked again."""
-
-    every: float
-    until: float
-    plain: bool
-    next_place: float = 0.0
 
 
 class HostedStream:
@@ -75,7 +57,7 @@ class HostedStream:
         self._plain = False  # whether it reads int32 only
         self.block_ns = 0  # how long the last block plays; a stream that runs ahead of time has no next one to expect
         self._events: list[HostEvent] = []
-        self._viewers: dict[Address, Viewer] = {}
+        self._viewers = Viewers(number, stream.host_rate, transmit)
         self._peak = 0.0
         # What the client has heard, apart from the stream's own ledger, which is ahead of it while a block is computed: an engine
         # that dies in between must leave the truth in the page.
@@ -108,15 +90,7 @@ class HostedStream:
 
     def take_request(self, message: MagnitudeRequest, sender: Address) -> None:
         """Show the spectrogram to `sender` for a while, or no longer. Raises ProtocolError where too many look on."""
-        self._viewers.pop(sender, None)
-        if not message.frames_a_second:
-            return
-        if len(self._viewers) >= MOST_VIEWERS:
-            raise ProtocolError(
-                f"{MOST_VIEWERS} clients are shown the spectrogram of stream {self.number}, which is the most"
-            )
-        rate, here = self.stream.host_rate, self.stream.position
-        self._viewers[sender] = Viewer(rate / message.frames_a_second, here + VIEW_SECONDS * rate, message.plain)
+        self._viewers.take(message, sender, self.stream.position)
 
     def is_stale(self, start: int, newest: int) -> bool:
         """Whether a block is so far behind the newest one that a real-time stream goes on without it."""
@@ -125,6 +99,20 @@ class HostedStream:
     def begins_again(self, start: int) -> bool:
         """Whether the stream leaves out so much before a block at `start` that it begins there as if nothing had been heard."""
         return self.stream.metrics.hops > 0 and self.is_stale(self.stream.position, start)
+
+    def leave_out(self, messages: Sequence[AudioMessage]) -> None:
+        """Count blocks that came too late to be worked on, in order, and keep them for the take; what follows on is written at once."""
+        runs: list[list[AudioMessage]] = []
+        for message in messages:
+            last = runs[-1][-1] if runs else None
+            if last is not None and _follows(last, message):
+                runs[-1].append(message)
+            else:
+                runs.append([message])
+        for run in runs:
+            samples = np.concatenate([message.samples for message in run], axis=1)
+            self.stream.metrics.stale_samples += samples.shape[1]
+            self.take.hear(run[0].start, samples)
 
     def take_audio(self, message: AudioMessage, sender: Address) -> None:
         """Run a block and send what is due in it to `sender`."""
@@ -147,7 +135,7 @@ class HostedStream:
                 piece = outgoing.audio[:, first : first + most]
                 self._transmit(pack_audio(self.number, message.start + first, piece, self._plain), sender)
         if self._viewers:
-            self._show_magnitude(outgoing.frames, end)
+            self._viewers.show(outgoing.frames, end)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
         self.block_ns = 1_000_000_000 * message.samples.shape[1] // stream.host_rate if self.realtime else 0
         if self._gathers and not self._plain:
@@ -180,17 +168,6 @@ class HostedStream:
         quiet = self.slot.heard_ns and now_ns - self.slot.heard_ns > QUIET_SECONDS * 1e9
         if self.realtime and quiet and self.stream.ledger.sounding:
             self.send(self.stream.restart(self.stream.position))
-
-    def _show_magnitude(self, frames: list[SpectrumFrame], end: int) -> None:
-        """Send each viewer as many frames as it asked for, and forget who has not asked for long."""
-        for address, viewer in list(self._viewers.items()):
-            if end > viewer.until:
-                del self._viewers[address]
-                continue
-            for frame in frames:
-                if frame.place >= viewer.next_place and not (viewer.plain and frame.place > LAST_PLAIN_SAMPLE):
-                    viewer.next_place = frame.place + viewer.every - (frame.place - viewer.next_place) % viewer.every
-                    self._transmit(pack_magnitude(self.number, frame.place, frame.bins, viewer.plain), address)
 
     def _show_level(self, samples: Samples) -> None:
         """Let the meter rise with the block's peak at once and fall slowly."""
@@ -233,3 +210,8 @@ class HostedStream:
         ]
         self._events = [e for e in self._events if e.sample >= end]
         return taken
+
+
+def _follows(last: AudioMessage, message: AudioMessage) -> bool:
+    """Whether a block goes on where the one before ended, in as many channels."""
+    return message.start == last.start + last.samples.shape[1] and message.samples.shape[0] == last.samples.shape[0]
