@@ -5,7 +5,8 @@ Remade by: python -c "from plugin_bridge.protocol_page import write; write()"
 
 from pathlib import Path
 
-from plugin_bridge.protocol import DEFAULT_PORT, FASTEST_BPM, LARGEST_BLOCK, MOST_CHANNELS, TABLE, Direction
+from plugin_bridge.protocol import DEFAULT_PORT, FASTEST_BPM, LARGEST_BLOCK, MOST_CHANNELS
+from plugin_bridge.protocol_table import TABLE, Direction
 
 PAGE = Path(__file__).parents[1] / "docs" / "protocol.md"
 HEAD = f"""# The wire

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any  # Any: settings and status are JSON
 
 from models.manifest import Manifest
-from plugin_bridge.protocol import TABLE
+from plugin_bridge.protocol_table import TABLE
 from server.audio.file import check_rate
 from server.directions import by_direction, ports_of
 from server.errors import BacklineError

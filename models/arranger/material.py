@@ -19,18 +19,16 @@ from models.arranger.config import (
     BEATS_A_BAR,
     CHORD,
     HEARD,
-    KEYS,
-    LONGEST,
     LOWEST,
     LOWEST_KEY,
     MODES,
     PITCHES,
     ROOTS,
     SIXTEENTHS,
-    SLOTS,
     WINDOW,
 )  # fmt: skip
 from models.arranger.foresight import AHEAD, MOST_BARS, foreseen, models_of
+from models.arranger.moves import cells, move, move_chords, move_heard, move_keys, move_notes, top
 from models.arranger.songs import Song, in_beats, read_sections, steps
 
 logger = logging.getLogger(__name__)
@@ -122,8 +120,8 @@ class Material:
         notes, prompt = self.notes[kind, at].astype(np.int64), self.notes[kind, before].astype(np.int64)
         line = self.line[kind, at].astype(np.int64)
         if shift:
-            heard, chords, true = _moved(heard, shift), move_chords(chords, shift), move_chords(true, shift)
-            notes, prompt, line = move_notes(notes, shift), move_notes(prompt, shift), _move_keys(line, shift)
+            heard, chords, true = move_heard(heard, shift), move_chords(chords, shift), move_chords(true, shift)
+            notes, prompt, line = move_notes(notes, shift), move_notes(prompt, shift), move_keys(line, shift)
         texture = np.full_like(notes, -1)
         return Batch(
             heard, chords, true, notes, prompt, texture, mode, line, self.bass[at].astype(np.float32) / LOUDEST
@@ -266,71 +264,6 @@ def simulate(song: Song, rng: np.random.Generator) -> dict[str, np.ndarray]:
 def with_band(song: Song, band: dict[str, np.ndarray]) -> Song:
     """Return a song with a band whose notes are in seconds."""
     return replace(song, band={name: in_beats(notes, song.beats) for name, notes in band.items()})
-
-
-def cells(notes: np.ndarray, long: int) -> np.ndarray:
-    """Return (long, SLOTS, 2) int8 of notes (n, 4) as `songs.steps` gives them: keys from the lowest up, -1 for none, and lengths.
-
-    Of more than SLOTS notes on a step the lowest and the highest stay.
-    """
-    out = np.full((long, SLOTS, 2), -1, np.int8)
-    inside = (notes[:, 0] >= 0) & (notes[:, 0] < long) & (notes[:, 2] >= LOWEST_KEY) & (notes[:, 2] < LOWEST_KEY + KEYS)
-    notes = notes[inside]
-    notes = notes[np.lexsort((-notes[:, 1], notes[:, 2], notes[:, 0]))]
-    same = np.zeros(len(notes), bool)
-    same[1:] = (np.diff(notes[:, 0]) == 0) & (np.diff(notes[:, 2]) == 0)
-    notes = notes[~same]
-    begins = np.searchsorted(notes[:, 0], np.arange(long + 1))
-    for step in np.flatnonzero(np.diff(begins)):
-        here = notes[begins[step] : begins[step + 1]]
-        if len(here) > SLOTS:
-            here = np.concatenate([here[: SLOTS // 2], here[-(SLOTS - SLOTS // 2) :]])
-        out[step, : len(here), 0] = here[:, 2] - LOWEST_KEY
-        out[step, : len(here), 1] = np.minimum(here[:, 1], LONGEST)
-    return out
-
-
-def top(notes: np.ndarray, long: int) -> np.ndarray:
-    """Return (long,) int8: the highest key that begins on each step, or -1."""
-    return cells(notes, long)[:, :, 0].max(1)
-
-
-def move(notes: np.ndarray, shift: int) -> np.ndarray:
-    """Return notes (n, 4) moved by semitones."""
-    return notes + np.array([0, 0, shift, 0])
-
-
-def move_chords(chords: np.ndarray, shift: int) -> np.ndarray:
-    """Return chords (…, CHORD) moved by semitones; no chord stays none."""
-    out, basses = chords.copy(), ROOTS + 12
-    for first in (0, ROOTS, basses):
-        out[..., first : first + 12] = np.roll(chords[..., first : first + 12], shift, -1)
-    return out
-
-
-def _moved(heard: np.ndarray, shift: int) -> np.ndarray:
-    out = np.zeros_like(heard)
-    if shift > 0:
-        out[..., shift:] = heard[..., :-shift]
-    else:
-        out[..., :shift] = heard[..., -shift:]
-    return out
-
-
-def _move_keys(keys: np.ndarray, shift: int) -> np.ndarray:
-    return np.where(keys < 0, -1, np.clip(keys + shift, 0, KEYS - 1))
-
-
-def move_notes(notes: np.ndarray, shift: int) -> np.ndarray:
-    """Return notes (…, SLOTS, 2) moved by semitones; those that leave the keyboard go, and the ones after them move up."""
-    if not shift:
-        return notes
-    keys, lengths = notes[..., 0], notes[..., 1]
-    keys = np.where(keys < 0, -1, keys + shift)
-    there = (keys >= 0) & (keys < KEYS)
-    moved = np.stack([np.where(there, keys, -1), np.where(there, lengths, -1)], -1)
-    order = np.argsort(~there, -1, kind="stable")
-    return np.take_along_axis(moved, order[..., None], -2)
 
 
 def _long(values: np.ndarray, long: int) -> np.ndarray:

@@ -19,7 +19,8 @@ import torch
 
 from models.arranger.course import OWN, SPOILED, UNPROMPTED, Lesson, lesson, masked, rate, spoiled
 from models.arranger.losses import Tensors, losses_of, tensors
-from models.arranger.material import Material, move_notes, read_material, read_packed, write_packed
+from models.arranger.material import Material, read_material, read_packed, write_packed
+from models.arranger.moves import move_notes
 from models.arranger.network import ArrangerNetwork, save
 from models.arranger.sizes import ArrangerConfig, sized
 from models.arranger.songs import read_split

@@ -1,6 +1,6 @@
 """The OSC address space as OSCQuery tells it: a tree of JSON objects, so that controllers and show software map themselves.
 
-    /backline/...                        the commands of plugin_bridge.protocol, write-only
+    /backline/...                        the commands of plugin_bridge.protocol_table, write-only
     /backline/stream/<n>/<parameter>     every parameter of an open stream, with its range and unit
     /backline/stream/<n>/status/<name>   what the stream says of itself, read-only
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any  # Any: JSON
 
 from models.manifest import Parameter
-from plugin_bridge.protocol import TABLE
+from plugin_bridge.protocol_table import TABLE
 from server.osc.parameters import OscValue, as_osc, is_switch
 
 READ, WRITE = 1, 2

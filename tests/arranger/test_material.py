@@ -10,17 +10,14 @@ from models.arranger.material import (
     PIANO,
     WITH,
     WITHOUT,
-    cells,
     join,
-    move_chords,
-    move_notes,
     piece_of,
     read_packed,
     simulate,
-    top,
     with_band,
     write_packed,
 )  # fmt: skip
+from models.arranger.moves import cells, move_chords, move_notes, top
 from models.arranger.songs import parse_chord, read_split
 from tests.arranger.made_songs import made_material, made_song
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.arranger_foresight import NAME, main, measure
-from models.arranger.material import move_chords, write_packed
+from models.arranger.material import write_packed
+from models.arranger.moves import move_chords
 from models.arranger.songs import read_split
 from tests.arranger.made_songs import made_material
 

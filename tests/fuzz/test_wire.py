@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pythonosc.osc_message import OscMessage
 
 from plugin_bridge.client import BridgeClient, BridgeStream, osc
-from plugin_bridge.protocol import TABLE, TransportMessage, pack_audio, pack_midi_in, pack_transport
+from plugin_bridge.protocol import TransportMessage, pack_audio, pack_midi_in, pack_transport
+from plugin_bridge.protocol_table import TABLE
 from plugin_bridge.slip import SlipError, SlipReader, frame
 from server.osc.packets import PacketError, read_packet
 

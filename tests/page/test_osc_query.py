@@ -7,7 +7,7 @@ import pytest
 from pythonosc.osc_message import OscMessage
 
 from plugin_bridge.client import BridgeClient, BridgeError, BridgeStream, osc
-from plugin_bridge.protocol import TABLE
+from plugin_bridge.protocol_table import TABLE
 
 
 @pytest.fixture

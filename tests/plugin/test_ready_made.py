@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugin_bridge.protocol import TABLE
+from plugin_bridge.protocol_table import TABLE
 from server.model_store import find_model
 from server.osc.parameters import parameter_address
 
