@@ -30,6 +30,21 @@ COLUMNS = {
         f"latency_samples notes wrong late_events {SPREAD} block_us",
     ),
     "streams": ("Streams at once in one engine", f"count {SPREAD} processor_share late_events stale_samples"),
+    "streams_long": (
+        "Transcribers at 64 samples, every block of every stream",
+        "seconds blocks held_blocks late_blocks late_in_gaps late_outside latest_ms lost_blocks hanging engine_share client_share "
+        "gaps_a_minute longest_gap_ms",
+    ),
+    "streams_search": (
+        "The most streams that one core carries with no block late",
+        "most_streams tried seconds blocks late_in_gaps latest_ms engine_share client_share gaps_a_minute",
+    ),
+    "soak": (
+        "Eight mixed streams under chaos",
+        "times seconds streams blocks note_ons hanging doubled stray lost_events late_blocks late_in_gaps lost_blocks lost_in_gaps "
+        "answered_p50_ms answered_max_ms on_time_p50_ms on_time_max_ms missed_max attached_max_ms server_early_mb server_last_mb "
+        "engines_early_mb engines_last_mb",
+    ),
     "memory": ("Memory", "resident_mb own_mb per_stream_mb growth_mb"),
     "jack_latency": (
         "Through JACK, with the bundled take",

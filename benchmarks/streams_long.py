@@ -61,12 +61,12 @@ def play(
 ) -> Row:
     """Let `count` streams play for `seconds` in real time; return what was late and lost, and beside which gaps.
 
-    Streams go to the servers in turn. cores: those that the client keeps to. `engine_share` and `client_share` are of one core.
-    Raises BacklineError where the client cannot be compiled or ends early, BridgeError.
+    The first streams go to the first server, so that its hops lie a period apart. cores: those that the client keeps to.
+    `engine_share` and `client_share` are of one core. Raises BacklineError where the client cannot be compiled or ends early, BridgeError.
     """
     streams, settings = list[BridgeStream](), {"gather": "yes" if gather else "no"} | part.settings
     for number in range(count):
-        client = servers[number % len(servers)].client
+        client = servers[number * len(servers) // count].client
         streams.append(client.open_stream(part.model, part.rate, settings))
     with Meter() as meter, StreamClient(part, streams, seconds, cores) as player:
         player.wait("began")
