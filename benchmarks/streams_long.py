@@ -1,6 +1,7 @@
 """Do sixteen transcribers at 64 samples hold for ten minutes? Every block of every stream, beside the machine's own gaps.
 
-    backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --servers N --batch N]
+    backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --servers N --batch N --gather no]
+                                   [--models DIR --model NAME]
 
 A host's tracks: opened one after the other, then all blocks of a period go out together. The client is native, as a DAW's plug-in is
 (native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is answered after the two periods
@@ -108,11 +109,13 @@ def main(words: Sequence[str] | None = None) -> int:
     more.add_argument("--streams", type=int, default=STREAMS, metavar="N", help=f"streams (default {STREAMS})")
     more.add_argument("--block", type=int, default=BLOCK, metavar="N", help=f"samples a block (default {BLOCK})")
     more.add_argument("--player", choices=PLAYERS, default=EIGHT[0].name, help="what each plays")
+    more.add_argument("--model", metavar="NAME", help="a model of --models in place of the part's own")
     more.add_argument("--servers", type=int, default=1, metavar="N", help="servers that share the streams (default 1)")
     more.add_argument("--batch", type=int, default=1, metavar="N", help="streams that may share a call (default 1)")
     more.add_argument("--gather", choices=("yes", "no"), default="yes", help="no: send every block (default yes)")
     chosen, _ = more.parse_known_args(words)
     part = replace(PLAYERS[chosen.player], block=chosen.block)
+    part = replace(part, model=chosen.model, name=f"{part.name} ({chosen.model})") if chosen.model else part
     load = Load(part, chosen.streams, chosen.servers, chosen.batch, chosen.gather == "yes")
     return run(NAME, partial(measure, load=load), SECONDS, (BridgeError,), words, more)
 

@@ -9,12 +9,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+FIRST, SECOND = "first/", "second/"  # what the names of a branch's nodes and constants begin with
+
 
 def join_branches(first: onnx.ModelProto, second: onnx.ModelProto, constant: str) -> onnx.ModelProto:
     """Return a model that is the first, and where the boolean `constant` is set, the second."""
     shared: dict[bytes, str] = {}
     outer = [numpy_helper.from_array(np.array(False), constant)]
-    bodies = [_body(model, f"{word}/", shared, outer) for model, word in ((first, "first"), (second, "second"))]
+    bodies = [_body(model, prefix, shared, outer) for model, prefix in ((first, FIRST), (second, SECOND))]
     names = [value.name for value in first.graph.output]
     choice = helper.make_node("If", [constant], names, then_branch=bodies[1], else_branch=bodies[0])
     graph = helper.make_graph([choice], "choice", list(first.graph.input), list(first.graph.output), initializer=outer)

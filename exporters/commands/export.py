@@ -1,4 +1,7 @@
-"""`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model, or a reason and nothing written."""
+"""`backline export MODEL CHECKPOINT -o FILE.onnx`: a checked model, or a reason and nothing written.
+
+With `--one-phase`, of a transcriber that is exported, the one that ships unless its file stands for the checkpoint.
+"""
 
 import argparse
 import json
@@ -13,7 +16,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("model", metavar="MODEL", help="the player the checkpoint belongs to")
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help=".safetensors file of a training run; `none` for the probe"
+        "checkpoint",
+        metavar="CHECKPOINT",
+        nargs="?",
+        help=".safetensors file of a training run; `none` for the probe; with --one-phase an .onnx file, or nothing",
+    )
+    parser.add_argument(
+        "--one-phase",
+        action="store_true",
+        help="transcriber: the weights of an exported one with a step every 16 ms, not 8: half the work, a little later",
     )
     parser.add_argument(
         "--scores",
@@ -37,18 +48,30 @@ def main(arguments: argparse.Namespace) -> int:
     from exporters.errors import ExportError
     from exporters.players import EXPORTERS
     from models.manifest import ManifestError
-    from models.model_parts import size_of
+    from models.model_parts import ModelFileError, size_of
 
     if arguments.model not in EXPORTERS:
         return refuse(f"there is no player '{arguments.model}' to export; there are: {', '.join(EXPORTERS)}")
     if arguments.output.suffix not in (".onnx", ".zip", "") or not arguments.output.parent.is_dir():
         return refuse(f"cannot write {arguments.output}: it must end in .onnx (of several graphs: .zip, or be a folder) "
                       "and lie in a folder that exists")  # fmt: skip
-    checkpoint = None if arguments.checkpoint == "none" else Path(arguments.checkpoint)
+    if arguments.one_phase and arguments.model != "transcriber":
+        return refuse(f"--one-phase is for the transcriber; the {arguments.model} has no phases")
+    if arguments.checkpoint is None and not arguments.one_phase:
+        return refuse(
+            f"which checkpoint of the {arguments.model} is to be exported? `none` for the probe, which has no weights"
+        )
+    checkpoint = None if arguments.checkpoint in ("none", None) else Path(arguments.checkpoint)
     try:
         quality = _quality(arguments.scores)
-        difference = EXPORTERS[arguments.model](checkpoint, arguments.output, quality)
-    except (ExportError, ManifestError, OSError) as error:
+        if arguments.one_phase:
+            from exporters.one_phase import export_one_phase
+
+            found, difference = export_one_phase(checkpoint, arguments.output, quality)
+            print(f"the weights give what the graph gives: they differ by {found:.1g} at most over 50 hops")
+        else:
+            difference = EXPORTERS[arguments.model](checkpoint, arguments.output, quality)
+    except (ExportError, ManifestError, ModelFileError, OSError) as error:
         return refuse(str(error))
     size = size_of(arguments.output)
     print(

@@ -10,6 +10,12 @@ from models.transcriber.decode import PLACES_BEFORE
 AUTO_LOOK_AHEAD_MS = {"commit": 160, "live": 40}
 """What `auto` means: a clip wants the best notes and is moved back by the host; who plays wants them soon."""
 
+NAMES = {
+    1: ("transcriber_one_phase", "Transcriber in one phase: audio to notes, half the work, up to 8 ms later"),
+    2: ("transcriber", "Transcriber: audio to notes while it is played"),
+}
+"""Phases -> name and title."""
+
 INSTRUMENTS = {
     "piano": {"network": "piano", "pedal": True, "bend": False, "single": False},
     "general": {"network": "general", "pedal": False, "bend": False, "single": False},
@@ -56,9 +62,10 @@ def transcriber_manifest(
         "look_ahead": config.look_ahead,
         "bins_per_semitone": config.bins_per_semitone,
     }
+    name, title = NAMES.get(config.phases, NAMES[2])
     return Manifest(
-        name="transcriber",
-        title="Transcriber: audio to notes while it is played",
+        name=name,
+        title=title,
         licence="Apache-2.0; trained on free material, named in models/transcriber/README.md",
         paper="",
         sample_rate=config.sample_rate,
