@@ -6,10 +6,11 @@
 A host's tracks: opened one after the other, then all blocks of a period go out together. The client is native, as a DAW's plug-in is
 (native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is answered after the two periods
 that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still (hiccup), and `outside` are ours.
-`servers`: that many servers share the streams, each with an engine of its own, since an engine is one thread.
+`servers`: that many servers share the streams, each with an engine of its own, since an engine is one thread, and on a core of its own.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -26,7 +27,7 @@ from benchmarks.soak_streams import EIGHT, Part
 from plugin_bridge.client import BridgeError, BridgeStream
 
 NAME, SECONDS = "streams_long", 600.0
-STREAMS, BLOCK = 16, 64
+STREAMS, BLOCK, SERVERS = 16, 64, 2
 MARGIN_SECONDS = 0.01  # a gap this long before a block was sent can still make it late
 PLAYERS = {part.name: part for part in EIGHT}
 
@@ -41,7 +42,7 @@ class Load:
 
     part: Part
     streams: int = STREAMS
-    servers: int = 1
+    servers: int = SERVERS
     batch: int = 1
     gather: bool = True
 
@@ -50,7 +51,12 @@ def measure(options: Options, load: Load) -> list[Row]:
     """Return a row of the whole time."""
     with ExitStack() as ends:
         servers = [ends.enter_context(Server(options, ("--batch", str(load.batch)))) for _ in range(load.servers)]
-        for server in servers:
+        cores = sorted(os.sched_getaffinity(0))
+        for number, server in enumerate(servers):
+            if len(servers) > 1:  # an engine that moves between cores leaves its caches behind
+                os.sched_setaffinity(
+                    server.pid, {cores[number % len(cores)]}
+                )  # before its engines start: they inherit it
             server.load(load.part.model)
         row = play(servers, load.part, load.streams, options.seconds, gather=load.gather)
     how = f"{load.part.name}, {load.streams} streams, block {load.part.block}, servers {load.servers}"
@@ -110,7 +116,9 @@ def main(words: Sequence[str] | None = None) -> int:
     more.add_argument("--block", type=int, default=BLOCK, metavar="N", help=f"samples a block (default {BLOCK})")
     more.add_argument("--player", choices=PLAYERS, default=EIGHT[0].name, help="what each plays")
     more.add_argument("--model", metavar="NAME", help="a model of --models in place of the part's own")
-    more.add_argument("--servers", type=int, default=1, metavar="N", help="servers that share the streams (default 1)")
+    more.add_argument(
+        "--servers", type=int, default=SERVERS, metavar="N", help=f"servers that share the streams (default {SERVERS})"
+    )
     more.add_argument("--batch", type=int, default=1, metavar="N", help="streams that may share a call (default 1)")
     more.add_argument("--gather", choices=("yes", "no"), default="yes", help="no: send every block (default yes)")
     chosen, _ = more.parse_known_args(words)
