@@ -1,20 +1,18 @@
 """Do sixteen transcribers at 64 samples hold for ten minutes? Every block of every stream, beside the machine's own gaps.
 
-    backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --servers N --batch N --gather no]
+    backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --engines N --batch N --gather no]
                                    [--models DIR --model NAME]
 
 A host's tracks: opened one after the other, then all blocks of a period go out together. The client is native, as a DAW's plug-in is
 (native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is answered after the two periods
 that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still (hiccup), and `outside` are ours.
-`servers`: that many servers share the streams, each with an engine of its own, since an engine is one thread, and on a core of its own.
+`engines`: that many share the streams (`serve --engines`), since an engine is one thread.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,39 +25,32 @@ from benchmarks.soak_streams import EIGHT, Part
 from plugin_bridge.client import BridgeError, BridgeStream
 
 NAME, SECONDS = "streams_long", 600.0
-STREAMS, BLOCK, SERVERS = 16, 64, 2
+STREAMS, BLOCK, ENGINES = 16, 64, 2
 MARGIN_SECONDS = 0.01  # a gap this long before a block was sent can still make it late
 PLAYERS = {part.name: part for part in EIGHT}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many streams of a part, over how many servers.
+    """How many streams of a part, over how many engines.
 
-    batch: streams of a server that may share a call. gather: whether blocks in which nothing happens wait for the next, as with the
+    batch: streams of an engine that may share a call. gather: whether blocks in which nothing happens wait for the next, as with the
     plug-in.
     """
 
     part: Part
     streams: int = STREAMS
-    servers: int = SERVERS
+    engines: int = ENGINES
     batch: int = 1
     gather: bool = True
 
 
 def measure(options: Options, load: Load) -> list[Row]:
     """Return a row of the whole time."""
-    with ExitStack() as ends:
-        servers = [ends.enter_context(Server(options, ("--batch", str(load.batch)))) for _ in range(load.servers)]
-        cores = sorted(os.sched_getaffinity(0))
-        for number, server in enumerate(servers):
-            if len(servers) > 1:  # an engine that moves between cores leaves its caches behind
-                os.sched_setaffinity(
-                    server.pid, {cores[number % len(cores)]}
-                )  # before its engines start: they inherit it
-            server.load(load.part.model)
-        row = play(servers, load.part, load.streams, options.seconds, gather=load.gather)
-    how = f"{load.part.name}, {load.streams} streams, block {load.part.block}, servers {load.servers}"
+    with Server(options, ("--batch", str(load.batch), "--engines", str(load.engines))) as server:
+        server.load(load.part.model)
+        row = play([server], load.part, load.streams, options.seconds, gather=load.gather)
+    how = f"{load.part.name}, {load.streams} streams, block {load.part.block}, engines {load.engines}"
     return [{"case": f"{how}, batch {load.batch}{'' if load.gather else ', every block sent'}"} | row]
 
 
@@ -68,13 +59,16 @@ def play(
 ) -> Row:
     """Let `count` streams play for `seconds` in real time; return what was late and lost, and beside which gaps.
 
-    The first streams go to the first server, so that its hops lie a period apart. cores: those that the client keeps to.
+    The streams of an engine begin a period apart, and so do its hops. cores: those that the client keeps to.
     `engine_share` and `client_share` are of one core. Raises BacklineError where the client cannot be compiled or ends early, BridgeError.
     """
-    streams, settings = list[BridgeStream](), {"gather": "yes" if gather else "no"} | part.settings
+    settings = {"gather": "yes" if gather else "no"} | part.settings
+    opened: list[tuple[int, int, BridgeStream]] = []  # with its server and its engine's port
     for number in range(count):
-        client = servers[number * len(servers) // count].client
-        streams.append(client.open_stream(part.model, part.rate, settings))
+        at = number * len(servers) // count
+        stream = servers[at].client.open_stream(part.model, part.rate, settings)
+        opened.append((at, int(servers[at].status()[str(stream.number)]["port"]), stream))
+    streams = [stream for _, _, stream in sorted(opened, key=lambda each: each[:2])]
     with Meter() as meter, StreamClient(part, streams, seconds, cores) as player:
         player.wait("began")
         processes = [process for server in servers for process in (server.pid, *server.engines())]
@@ -117,14 +111,14 @@ def main(words: Sequence[str] | None = None) -> int:
     more.add_argument("--player", choices=PLAYERS, default=EIGHT[0].name, help="what each plays")
     more.add_argument("--model", metavar="NAME", help="a model of --models in place of the part's own")
     more.add_argument(
-        "--servers", type=int, default=SERVERS, metavar="N", help=f"servers that share the streams (default {SERVERS})"
+        "--engines", type=int, default=ENGINES, metavar="N", help=f"engines that share the streams (default {ENGINES})"
     )
     more.add_argument("--batch", type=int, default=1, metavar="N", help="streams that may share a call (default 1)")
     more.add_argument("--gather", choices=("yes", "no"), default="yes", help="no: send every block (default yes)")
     chosen, _ = more.parse_known_args(words)
     part = replace(PLAYERS[chosen.player], block=chosen.block)
     part = replace(part, model=chosen.model, name=f"{part.name} ({chosen.model})") if chosen.model else part
-    load = Load(part, chosen.streams, chosen.servers, chosen.batch, chosen.gather == "yes")
+    load = Load(part, chosen.streams, chosen.engines, chosen.batch, chosen.gather == "yes")
     return run(NAME, partial(measure, load=load), SECONDS, (BridgeError,), words, more)
 
 

@@ -22,12 +22,13 @@ from server.keep import keep_folder
 from server.keeping import KEEP, Keeping
 from server.kept_take import KEPT_SECONDS
 from server.limits import LONGEST_SETTINGS, MOST_LISTENERS, MOST_STREAMS_A_CLIENT, MOST_STREAMS_IN_ALL
-from server.model_store import check_name, find_model, list_models
+from server.model_store import list_models
 from server.osc.packets import Command
 from server.osc.parameters import as_osc, current_values, find_parameter, from_osc, parameter_address
 from server.osc.server import Address, Answer, OscServer
 from server.osc.tcp import Connection
 from server.service import ModelService, OpenStream
+from server.services import Services
 
 log = logging.getLogger(__name__)
 IDLE_CLOSE_SECONDS = 300.0  # a host may be stopped for minutes; a crashed one must not hold its place for ever
@@ -40,7 +41,7 @@ OPTIONAL = {entry.address: entry.optional for entry in TABLE if entry.direction 
 class ServerConfig:
     """How a server is started. port 0 takes any free one. token: what clients must say; "" for nothing.
 
-    batch: streams of a model that may share a call.
+    batch: streams of a model that may share a call. engines: how many share a model's streams.
 
     takes: where takes are kept; left out, Backline in the home folder.
     """
@@ -52,6 +53,7 @@ class ServerConfig:
     takes: Path | None = None
     token: str = ""
     batch: int = 1
+    engines: int = 1
 
 
 class Control:
@@ -59,7 +61,7 @@ class Control:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._services: dict[str, ModelService] = {}
+        self._services = Services(config.models, config.provider, config.host, self._tell, config.batch, config.engines)
         self._owners: dict[int, ModelService] = {}
         self._numbers = count(1)
         self._listeners: set[Address] = set()
@@ -93,8 +95,7 @@ class Control:
         """End everything: notes, engines, sockets."""
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        for service in self._services.values():
-            await service.close()
+        await self._services.close()
         self._osc.close()
 
     @property
@@ -124,7 +125,7 @@ class Control:
 
     async def _do_status(self, sender: Address, answer: Answer) -> None:
         streams: dict[str, Any] = {}
-        for service in self._services.values():
+        for service in self._services:
             try:
                 status = await service.ask("status") if service.streams else {}
             except BacklineError as error:
@@ -135,7 +136,7 @@ class Control:
                     "process": service.process,
                     "swaps": service.swaps[-MOST_SWAPS:],
                 }
-        engines = [worker for service in self._services.values() for worker in service.engines]
+        engines = [worker for service in self._services for worker in service.engines]
         answer("/backline/status.reply", server_version(), len(streams), len(engines), json.dumps(streams))
 
     async def _do_models(self, sender: Address, answer: Answer) -> None:
@@ -168,7 +169,7 @@ class Control:
     # Commands
 
     async def _do_model_load(self, sender: Address, answer: Answer, model: str) -> None:
-        await self._service(model).load()
+        await self._services.load(model)
         answer("/backline/done", "/backline/model/load", model)
 
     async def _do_stream_open(self, sender: Address, answer: Answer, model: str, rate: int, settings: str) -> None:
@@ -180,7 +181,7 @@ class Control:
                 f"{MOST_STREAMS_A_CLIENT} streams of this client are open, which is the most; close one"
             )
         stream = OpenStream(next(self._numbers), check_rate(rate), _settings(settings))
-        service = self._service(model)
+        service = self._services.freest(model)
         self._openers[stream.number] = opener  # counted while it opens: others of this client may come meanwhile
         try:
             opened = await service.open(stream)
@@ -243,15 +244,6 @@ class Control:
         answer("/backline/done", "/backline/quit")
         self.end()
 
-    def _service(self, name: str) -> ModelService:
-        check_name(name)
-        if name not in self._services:
-            model = find_model(name, self._config.models)
-            self._services[name] = ModelService(
-                model, self._config.provider, self._config.host, self._tell, self._config.batch
-            )
-        return self._services[name]
-
     def _owner(self, stream: int) -> ModelService:
         if stream not in self._owners:
             raise BacklineError(
@@ -277,7 +269,7 @@ class Control:
         """Close streams whose client has sent nothing for IDLE_CLOSE_SECONDS: it is gone."""
         while True:
             await asyncio.sleep(1.0)
-            for service in list(self._services.values()):
+            for service in self._services:
                 for number in service.idle_streams(IDLE_CLOSE_SECONDS):
                     try:
                         await self._close_stream(number)

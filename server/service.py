@@ -1,4 +1,4 @@
-"""The engines of one model: one that works, one warm spare, and the swap when the first fails.
+"""The engines of one share of a model's streams: one that works, one warm spare, and the swap when the first fails.
 
 The data socket belongs to this (the control) process and is lent to the engines, so that a client never sees another
 port. What sounded in an engine that failed is read from its page and ended here, before the spare takes over.
@@ -52,6 +52,7 @@ class ModelService:
         self.model, self._batch = model, batch
         self._provider, self._report = provider, report
         self.streams: dict[int, OpenStream] = {}
+        self._opening = 0
         self.takes: dict[int, KeptTake] = {}
         self._clips: dict[int, list[dict[str, Any]]] = {}  # the commands that told each stream its clip
         self._heard: list[tuple[str, int]] = []  # clients that the last engine let in
@@ -73,6 +74,11 @@ class ModelService:
     def engines(self) -> list[Worker]:
         """The engines that run."""
         return [worker for worker in (self._working, self._spare) if worker is not None]
+
+    @property
+    def busy(self) -> int:
+        """The streams that are open or about to be."""
+        return len(self.streams) + self._opening
 
     @property
     def process(self) -> int:
@@ -97,6 +103,7 @@ class ModelService:
     async def open(self, stream: OpenStream) -> dict[str, int]:
         """Open a stream; return its latency and live delay. Raises BacklineError with the engine's reason."""
         take = KeptTake.make(stream.rate)
+        self._opening += 1
         try:
             answer: dict[str, int] = await self._ask_on(
                 OPEN_SECONDS, "open", descriptor=take.descriptor, stream=stream.number, rate=stream.rate,
@@ -107,6 +114,8 @@ class ModelService:
             if isinstance(error, EngineLostError):
                 self._in_background(self._take_back(stream.number))
             raise
+        finally:
+            self._opening -= 1
         self.streams[stream.number], self.takes[stream.number] = stream, take
         return answer
 

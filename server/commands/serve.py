@@ -19,6 +19,7 @@ from server.control import Control, ServerConfig
 from server.errors import BacklineError
 from server.page.door import bind
 from server.providers import check_provider
+from server.services import check_engines
 from server.step_pool import StepPool
 from server.token import keep_in_environment, token_for
 
@@ -72,6 +73,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--batch", type=int, default=1, metavar="N",
         help=f"streams of a model that may share a call: {', '.join(map(str, SIZES))} (default 1; more pays on CUDA)",
     )  # fmt: skip
+    parser.add_argument(
+        "--engines", type=int, default=1, metavar="N",
+        help="processes that share a model's streams, each with a spare (default 1; as many as cores for many tracks)",
+    )  # fmt: skip
     parser.add_argument("--held", action="store_true", help="end when standard input closes, with whoever started this")
     parser.add_argument("--verbose", action="store_true", help="tell what happens")
 
@@ -101,7 +106,7 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"backline made a token for this run; clients need it as {TOKEN_VARIABLE}: {token}\n")
         sys.stderr.flush()
     config = ServerConfig(arguments.host, arguments.port, arguments.models, arguments.provider, arguments.takes, token,
-                          arguments.batch)  # fmt: skip
+                          arguments.batch, check_engines(arguments.engines))  # fmt: skip
     # Whoever started this one for themselves has a view of their own.
     page = None if arguments.no_page or (arguments.held and arguments.page is None) else Wish(arguments.page)
     asyncio.run(_serve(config, arguments.held, page))

@@ -1,4 +1,4 @@
-"""Many streams are played and counted, over several servers and with calls shared, and searched for. No time is asserted."""
+"""Many streams are played and counted, over several engines and with calls shared, and searched for. No time is asserted."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ def program():
 
 
 @pytest.mark.usefixtures("program")
-def test_streams_are_shared_by_servers_and_every_block_is_counted():
-    load = Load(replace(IMPULSES, block=480), streams=3, servers=2, batch=2)
+def test_streams_are_shared_by_engines_and_every_block_is_counted():
+    load = Load(replace(IMPULSES, block=480), streams=3, engines=2, batch=2)
     (row,) = measure(Options(1.0), load)
-    assert row["case"] == "impulses, 3 streams, block 480, servers 2, batch 2"
+    assert row["case"] == "impulses, 3 streams, block 480, engines 2, batch 2"
     assert set(row) >= FIGURES
     assert row["blocks"] >= 3 * 1.0 * 48_000 / 480
     assert row["hanging"] == 0
