@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from plugin_bridge.client import BridgeStream, osc
 from plugin_bridge.protocol import (
     LAST_SAMPLE,
-    TABLE,
     ProtocolError,
     TransportMessage,
     pack_audio,
@@ -21,6 +20,7 @@ from plugin_bridge.protocol import (
     pack_transport,
     parse,
 )
+from plugin_bridge.protocol_table import TABLE
 from server.osc.packets import PacketError, read_packet
 
 FUZZ = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
