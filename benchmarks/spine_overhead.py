@@ -149,7 +149,9 @@ def _parts() -> dict[str, Callable[[], object]]:
         return True
 
     def drain() -> bool:
-        return plain.pop() is not None and plain.pop() is not None
+        while plain.is_ready():
+            plain.pop()
+        return True
 
     def schedule() -> list[Emission]:
         scheduler.add(Emission(5, 5, NoteOn(5, 60, 100)), 0)
@@ -160,7 +162,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         "push, same rate": lambda: push(plain),
         "pop two hops, same rate": drain,
         "push, 48 kHz": lambda: push(resampling),
-        "pop a hop, 48 to 16 kHz": resampling.pop,
+        "pop a hop, 48 to 16 kHz": lambda: resampling.pop() if resampling.is_ready() else None,
         "schedule and take one event": schedule,
         "pack an event": lambda: pack_midi(message),
         "pack a block": lambda: pack_audio(1, 1 << 33, samples),
