@@ -146,18 +146,16 @@ def _without_stale(waiting: Waiting) -> Waiting:
     for hosted, message, _ in waiting:
         if hosted.number not in first and not hosted.is_stale(message.start, newest[hosted.number]):
             first[hosted.number] = message.start
-    begins = {
-        hosted.number: newest[hosted.number] if hosted.begins_again(first[hosted.number]) else first[hosted.number]
-        for hosted, _, _ in {each[0].number: each for each in waiting}.values()
-    }
+    hosts = {hosted.number: hosted for hosted, _, _ in waiting if hosted.number in stale}
+    begins = {n: newest[n] if hosted.begins_again(first[n]) else first[n] for n, hosted in hosts.items()}
     fresh: Waiting = []
-    dropped: dict[int, tuple[HostedStream, list[AudioMessage]]] = {}
+    dropped: dict[int, list[AudioMessage]] = {number: [] for number in hosts}
     for each in waiting:
-        hosted, message, _ = each
-        if hosted.number in stale and message.start < begins[hosted.number]:
-            dropped.setdefault(hosted.number, (hosted, []))[1].append(message)
+        number, message = each[0].number, each[1]
+        if number in hosts and message.start < begins[number]:
+            dropped[number].append(message)
         else:
             fresh.append(each)
-    for hosted, messages in dropped.values():
-        hosted.leave_out(messages)
+    for number, messages in dropped.items():
+        hosts[number].leave_out(messages)
     return fresh

@@ -2,7 +2,7 @@
 
 Passing the state back that the last call returned costs nothing; any other state is copied in. On the CPU, ONNX
 Runtime reads and writes the NumPy arrays in place (measured: OrtValue.ortvalue_from_numpy shares their memory). On
-a device it would copy them once, when they are bound, and never again; so there is a second class for devices.
+a device it would copy them once, when they are bound, and never again: see row_memory.
 """
 
 import warnings
