@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from benchmarks.command import Options
-from benchmarks.native.build import BuildError, build
 from benchmarks.native.stream_client import Played, StreamClient, extras, last_notes
 from benchmarks.record import ROOT
 from benchmarks.serving import Server
@@ -33,14 +32,6 @@ from plugin_bridge.protocol import (
 FREE = {"pace": "free"}  # an engine drops nothing, however busy the machine is
 IMPULSES = next(part for part in EIGHT if part.model == "probe")
 KEYS = next(part for part in EIGHT if part.plays == "midi")
-
-
-@pytest.fixture(scope="module")
-def program():
-    try:
-        return build("stream_client")
-    except BuildError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

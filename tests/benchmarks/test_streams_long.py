@@ -5,21 +5,12 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.command import Options
-from benchmarks.native.build import BuildError, build
 from benchmarks.soak_streams import EIGHT
 from benchmarks.streams_long import Load, measure
 from benchmarks.streams_search import most_streams, search
 
 FIGURES = {"blocks", "late_blocks", "late_in_gaps", "late_outside", "lost_blocks", "engine_share", "longest_gap_ms"}
 IMPULSES = next(part for part in EIGHT if part.model == "probe")
-
-
-@pytest.fixture(scope="module")
-def program():
-    try:
-        return build("stream_client")
-    except BuildError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("program")
