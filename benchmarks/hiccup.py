@@ -1,30 +1,27 @@
 """How often does this machine itself stand still? The scale that every latency here is to be read against.
 
-A process on each core sleeps a millisecond at a time, above all other priorities where it may (JACK has 70, an engine
-50), and notes every wake-up that came more than a millisecond late. What it then sees is the machine: a hypervisor that
-gave the core to somebody else, an interrupt, the kernel. Without real-time rights it also sees every program that had
-the core first, so that a gap is no excuse for ours; `scheduling` says which of the two it was. It costs about 2 % of a
-core. Other benchmarks run a Meter beside themselves and ask it which of their late ones lay in a gap.
+A process on each core sleeps a quarter of a millisecond at a time, above all other priorities where it may (JACK has 70,
+an engine 50), and notes every wake-up that came more than a millisecond late. What it then sees is the machine: a
+hypervisor that gave the core to somebody else, an interrupt, the kernel. Without real-time rights it also sees every
+program that had the core first, so that a gap is no excuse for ours; `scheduling` says which of the two it was. It is
+native (native/hiccup.c): woken as often, a Python process takes so much of a core's cache that a transcriber's step beside
+it takes a fifth longer. Other benchmarks run a Meter beside themselves and ask it which of their late ones lay in a gap.
 """
 
-import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from types import TracebackType
 
 from benchmarks.command import Options, run
-from benchmarks.record import ROOT, Row
-from server.realtime import lock_memory
+from benchmarks.native.build import build
+from benchmarks.record import Row
 
 NAME, SECONDS = "hiccup", 10.0
-SLEEP_SECONDS = 0.001
-GAP_SECONDS = 0.001  # a wake-up this late is a gap; half a millisecond is usual on a busy machine
+SLEEP_NS = 250_000  # a gap that begins while it sleeps looks shorter by so much at most
+GAP_NS = 1_000_000  # a wake-up this late is a gap; half a millisecond is usual on a busy machine
 PRIORITY = 80  # above JACK and the engines: what holds this up is no program of ours
-MOST_GAPS = 100_000
 END_SECONDS = 5.0
 
 
@@ -43,22 +40,24 @@ class Gap:
 
 
 class Meter:
-    """The machine's gaps while something else is measured; a context manager. Read `gaps` after it."""
+    """The machine's gaps while something else is measured; a context manager. Read `gaps` after it.
+
+    Entering it raises BuildError where the watch cannot be compiled.
+    """
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.scheduling = ""
         self.seconds = 0.0
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: dict[int, subprocess.Popen[str]] = {}  # by core
 
     def __enter__(self) -> "Meter":
+        program = str(build("hiccup"))
         self._began = time.monotonic()
         for core in sorted(os.sched_getaffinity(0)):
-            command = [sys.executable, "-P", "-c", f"from benchmarks.hiccup import watch; watch({core})"]
-            self._processes.append(
-                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-            )
-        for process in self._processes:
+            words = [program, *map(str, (core, SLEEP_NS, GAP_NS, PRIORITY))]
+            self._processes[core] = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        for process in self._processes.values():
             assert process.stdout is not None
             self.scheduling = process.stdout.readline().strip()
         return self
@@ -67,20 +66,25 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.seconds = time.monotonic() - self._began
-        for process in self._processes:
+        for process in self._processes.values():
             process.terminate()
-        for process in self._processes:
+        for core, process in self._processes.items():
             try:
                 text, _ = process.communicate(timeout=END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 text, _ = process.communicate()
-            self.gaps += [Gap(*values) for values in json.loads(text or "[]")]
+            self.gaps += [Gap(core, *map(float, line.split())) for line in text.splitlines()]
         self.gaps.sort(key=lambda gap: gap.end)
 
-    def held_up(self, moment: float, reach: float) -> bool:
-        """Whether a gap lies within the `reach` seconds before `moment` on the monotonic clock."""
-        return any(gap.end >= moment - reach and gap.start <= moment for gap in self.gaps)
+    def held_up(self, moment: float, reach: float, again: float = 0.0) -> bool:
+        """Whether a gap lies within the `reach` seconds before `moment` on the monotonic clock.
+
+        Args: again: how long what came in meanwhile takes to be worked off, of the gap's own length: 1 at half load.
+        """
+        return any(
+            gap.end + again * (gap.end - gap.start) >= moment - reach and gap.start <= moment for gap in self.gaps
+        )
 
     def figures(self) -> Row:
         """Return how many there were and how long they lasted."""
@@ -89,27 +93,6 @@ class Meter:
             "gaps_a_minute": round(60 * len(lengths) / self.seconds, 1),
             "longest_gap_ms": round(max(lengths, default=0.0), 2),
         }
-
-
-def watch(core: int) -> None:
-    """Watch one core until SIGTERM, then print the gaps as JSON: [core, start, end] each. Runs in a Meter's process."""
-    os.sched_setaffinity(0, {core})
-    ended: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
-    lock_memory()
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
-        print("fifo", flush=True)
-    except OSError:
-        print("normal", flush=True)
-    gaps: list[tuple[int, float, float]] = []
-    while not ended and len(gaps) < MOST_GAPS:
-        due = time.monotonic() + SLEEP_SECONDS
-        time.sleep(SLEEP_SECONDS)
-        now = time.monotonic()
-        if now - due > GAP_SECONDS:
-            gaps.append((core, round(due, 6), round(now, 6)))
-    print(json.dumps(gaps), flush=True)
 
 
 def measure(options: Options) -> list[Row]:

@@ -42,7 +42,7 @@ def _libraries(name: str) -> list[str]:
         if not (DPF_HEADERS / "clap" / "entry.h").is_file():
             raise BuildError("clap_host needs the CLAP headers, which Debian's package dpf-source carries")
         return [f"-I{DPF_HEADERS}"]
-    if name == "stream_client":  # sockets and libm are all it needs
+    if name in ("hiccup", "stream_client"):  # sockets and libm are all they need
         return []
     try:
         done = _call(["pkg-config", "--cflags", "--libs", "jack"])

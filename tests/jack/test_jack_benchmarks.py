@@ -31,6 +31,31 @@ def test_what_happens_in_a_gap_or_soon_after_it_is_the_machines(moment: float, h
     assert meter.held_up(moment, reach=0.2) == held_up
 
 
+def test_what_came_in_during_a_gap_is_worked_off_in_as_long_again() -> None:
+    meter = Meter()
+    meter.gaps = [Gap(0, 10.0, 10.5)]
+    assert [meter.held_up(moment, 0.2, again=1.0) for moment in (9.9, 10.2, 11.1, 11.3)] == [False, True, True, False]
+
+
+def test_the_meter_sees_a_core_stand_still() -> None:
+    with Meter() as meter:
+        hold_up(max(os.sched_getaffinity(0)), 0.02)
+    if meter.scheduling != "fifo":
+        pytest.skip("without real-time rights nothing can be held above the meter")
+    held = [gap for gap in meter.gaps if gap.core == max(os.sched_getaffinity(0)) and gap.milliseconds > 15]
+    assert held
+    assert all(gap.milliseconds < 1000 for gap in held)
+
+
+def hold_up(core: int, seconds: float) -> None:
+    """Have a process above the meter's priority spin on a core."""
+    spin = (
+        f"import os, time; os.sched_setaffinity(0, {{{core}}}); os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(90))\n"
+        f"end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+    )
+    subprocess.run([sys.executable, "-c", spin], stderr=subprocess.DEVNULL, timeout=30, check=False)
+
+
 @pytest.mark.jack
 def test_the_jack_benchmark_gives_a_row_for_each_period(tmp_path: Path) -> None:
     rows = rows_of("jack_latency", tmp_path)
