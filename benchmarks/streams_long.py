@@ -3,10 +3,11 @@
     backline bench streams_long -- [--seconds N] [--streams N --block N --player NAME --engines N --batch N --gather no]
                                    [--models DIR --model NAME]
 
-A host's tracks: opened one after the other, then all blocks of a period go out together. The client is native, as a DAW's plug-in is
-(native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is answered after the two periods
-that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still (hiccup), and `outside` are ours.
-`engines`: that many share the streams (`serve --engines`), since an engine is one thread.
+A host's tracks: opened one after the other, then all begin at one moment, and all blocks of a period go out together. The client is
+native, as a DAW's plug-in is (native/stream_client.c), so that `client_share` is what a host would spend. A block is late when it is
+answered after the two periods that a JACK client of ours waits; `in gaps` are those beside which the machine itself stood still
+(hiccup), or which wait for what a gap held up, and `outside` are ours. `engines`: that many share the streams (`serve --engines`),
+since an engine is one thread.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.native.stream_client import StreamClient
 from benchmarks.record import Row
 from benchmarks.serving import Server, processor_seconds
 from benchmarks.soak_streams import EIGHT, Part
-from plugin_bridge.client import BridgeError, BridgeStream
+from plugin_bridge.client import BridgeError
 
 NAME, SECONDS = "streams_long", 600.0
 STREAMS, BLOCK, ENGINES = 16, 64, 2
@@ -59,16 +60,14 @@ def play(
 ) -> Row:
     """Let `count` streams play for `seconds` in real time; return what was late and lost, and beside which gaps.
 
-    The streams of an engine begin a period apart, and so do its hops. cores: those that the client keeps to.
-    `engine_share` and `client_share` are of one core. Raises BacklineError where the client cannot be compiled or ends early, BridgeError.
+    cores: those that the client keeps to. `engine_share` and `client_share` are of one core. Raises BacklineError where the client
+    cannot be compiled or ends early, BridgeError.
     """
     settings = {"gather": "yes" if gather else "no"} | part.settings
-    opened: list[tuple[int, int, BridgeStream]] = []  # with its server and its engine's port
-    for number in range(count):
-        at = number * len(servers) // count
-        stream = servers[at].client.open_stream(part.model, part.rate, settings)
-        opened.append((at, int(servers[at].status()[str(stream.number)]["port"]), stream))
-    streams = [stream for _, _, stream in sorted(opened, key=lambda each: each[:2])]
+    streams = [
+        servers[number * len(servers) // count].client.open_stream(part.model, part.rate, settings)
+        for number in range(count)
+    ]
     with Meter() as meter, StreamClient(part, streams, seconds, cores) as player:
         player.wait("began")
         processes = [process for server in servers for process in (server.pid, *server.engines())]
@@ -77,7 +76,7 @@ def play(
         took, used = time.monotonic() - began, _used(processes) - used
         played = player.finish()
     late, lost = played.late, played.lost
-    in_gaps = sum(meter.held_up(moment, seconds_late + MARGIN_SECONDS) for moment, seconds_late in late)
+    in_gaps = sum(meter.held_up(moment, seconds_late + MARGIN_SECONDS, again=1.0) for moment, seconds_late in late)
     lost_in_gaps = sum(blocks for moment, blocks in lost if meter.held_up(moment, 1.0))
     return {
         "seconds": round(took, 1),

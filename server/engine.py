@@ -23,11 +23,12 @@ from plugin_bridge.client import TOKEN_VARIABLE
 from server.data_port import DataPort
 from server.errors import BacklineError
 from server.gate import Gate
+from server.hop_spread import HopSpread
 from server.hosted_stream import HostedStream
 from server.keep_warm import Heard, KeepWarm, start_keeping
 from server.kept_take import KeptTake
 from server.model_store import Model, load_model, open_stream
-from server.realtime import enter_real_time
+from server.realtime import WakeLock, enter_real_time, keep_to_core
 from server.shared_page import MOST_STREAMS, SharedPage
 from server.step_pool import StepPool, StreamSteps
 
@@ -50,6 +51,9 @@ class Engine:
         self._port = DataPort(data, page, self._streams, self._gate, pool.together)
         self._active = self._ended = False
         self._warmth: KeepWarm | None = None  # of a device, where there is one
+        self._awake = WakeLock()
+        period_ns = 1_000_000_000 * model.manifest.hop // model.manifest.sample_rate
+        self._spread = HopSpread(period_ns) if pool.together is None else None  # who shares calls meets at a hop
 
     def warm_up(self) -> str:
         """Load the model, run its first hops on noise, enter real time; return how the process is scheduled.
@@ -71,10 +75,11 @@ class Engine:
 
     def run(self) -> None:
         """Serve until told to end, or until the control process is gone."""
-        poll = select.poll()
+        poll, looked = select.poll(), 0
         poll.register(self._commands, select.POLLIN)
         while not self._ended:
-            self._page.beat(time.monotonic_ns())
+            now = time.monotonic_ns()
+            self._page.beat(now)
             ready = dict(poll.poll(self._longest_sleep()))
             if self._commands.fileno() in ready:
                 was_active = self._active
@@ -84,8 +89,10 @@ class Engine:
             if self._data.fileno() in ready:
                 self._port.take()
             if self._active:
-                for hosted in self._streams.values():
-                    hosted.end_if_quiet(time.monotonic_ns())
+                if now - looked > IDLE_MS * 1_000_000:
+                    looked = now
+                    for hosted in self._streams.values():
+                        hosted.end_if_quiet(now)
                 self._tell_problem()
                 if self._warmth is not None and not ready:
                     self._warmth.run(Heard(h.slot.heard_ns, h.block_ns) for h in self._streams.values())
@@ -143,9 +150,10 @@ class Engine:
             raise
         self._steps[stream] = steps
         self._streams[stream] = HostedStream(
-            stream, opened, slot, pace == "realtime", self._port.transmit, take, gather == "yes"
+            stream, opened, slot, pace == "realtime", self._port.transmit, take, gather == "yes", self._spread
         )
         self._faced[stream] = self._model.manifest.facing(chosen)
+        self._awake.hold(True)
         return {"latency": opened.declared, "live_delay": opened.live_delay}
 
     def _do_close(self, stream: int) -> None:
@@ -155,6 +163,9 @@ class Engine:
         hosted.take.close()
         self._steps.pop(stream).close()
         del self._streams[stream], self._faced[stream]
+        if self._spread is not None:
+            self._spread.forget(stream)
+        self._awake.hold(bool(self._streams))
 
     def _do_reset(self, stream: int) -> None:
         self._hosted(stream).reset()
@@ -215,6 +226,8 @@ def main() -> None:
     commands = socket.socket(fileno=settings["commands"])
     page = SharedPage(settings["page"])
     began = time.monotonic()
+    if settings["core"] is not None:
+        keep_to_core(settings["core"])
     try:
         pool = StepPool(settings["provider"], settings["batch"])
         engine = Engine(load_model(Path(settings["model"])), pool, data, commands, page)

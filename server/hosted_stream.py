@@ -26,8 +26,9 @@ from plugin_bridge.protocol import (
 from server.clip_ahead import MOST_CLIP_EVENTS
 from server.clip_rows import read_rows
 from server.errors import BacklineError
+from server.hop_spread import HopSpread
 from server.kept_take import KeptTake
-from server.live_stream import LONGEST_GAP_SECONDS, LiveStream
+from server.live_stream import LONGEST_GAP_SECONDS, LiveStream, Outgoing
 from server.midi.message import from_bytes, to_bytes
 from server.note_ledger import NoteLedger, begins
 from server.scheduler import Emission
@@ -46,12 +47,17 @@ class HostedStream:
 
     def __init__(
         self, number: int, stream: LiveStream, slot: Slot, realtime: bool, transmit: Transmit, take: KeptTake,
-        gathers: bool = False,
+        gathers: bool = False, spread: HopSpread | None = None,
     ) -> None:  # fmt: skip
-        """Args: gathers: its client holds back blocks in which nothing happens, and is told how long."""
+        """Args: gathers: its client holds back blocks in which nothing happens, and is told how long. spread: of the engine's hops; left
+        out, the stream begins with its first block.
+        """
         self.number, self.stream, self.slot, self.realtime = number, stream, slot, realtime
         self.take = take
         self._gathers = gathers
+        only_listens = stream.spec.channels_in > 0 and stream.spec.channels_out == 0
+        self._spread = spread if gathers and realtime and only_listens else None
+        self._begins_at: int | None = None  # the sample from which the stream listens; None: not chosen yet
         self._transmit = transmit
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only
@@ -116,33 +122,51 @@ class HostedStream:
 
     def take_audio(self, message: AudioMessage, sender: Address) -> None:
         """Run a block and send what is due in it to `sender`."""
-        stream = self.stream
+        stream, start, samples = self.stream, message.start, message.samples
         self._meet(sender, message.plain)
-        events = self._events_of(message) if self._events else []
-        samples = message.samples
+        end, count, now_ns = start + samples.shape[1], samples.shape[1], time.monotonic_ns()
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-        if self.begins_again(message.start):
-            self.send(stream.restart(message.start))
+        if self.begins_again(start):
+            self._begins_at = None
+            self.send(stream.restart(self._beginning(start, count, now_ns)))
         self._show_level(samples)
-        self.take.hear(message.start, samples)
-        outgoing = stream.process(message.start, samples, events)
-        end = message.start + samples.shape[1]
-        self.send(outgoing.emissions)
-        if stream.spec.channels_out:
-            most = LARGEST_BLOCK // stream.spec.channels_out
-            for first in range(0, outgoing.audio.shape[1], most):
-                piece = outgoing.audio[:, first : first + most]
-                self._transmit(pack_audio(self.number, message.start + first, piece, self._plain), sender)
-        if self._viewers:
-            self._viewers.show(outgoing.frames, end)
+        self.take.hear(start, samples)
+        begins = self._beginning(start, count, now_ns)
+        if begins < end:
+            hops = stream.metrics.hops
+            events = self._events_of(begins, end) if self._events else []
+            self._give(stream.process(begins, samples[:, begins - start :], events), begins, end, sender)
+            if self._spread is not None and stream.metrics.hops > hops:
+                self._spread.note(self.number, now_ns)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
-        self.block_ns = 1_000_000_000 * message.samples.shape[1] // stream.host_rate if self.realtime else 0
+        self.block_ns = 1_000_000_000 * count // stream.host_rate if self.realtime else 0
         if self._gathers and not self._plain:
-            quiet = end if self._events or self._viewers else stream.quiet_until
+            quiet = end if self._events or self._viewers else max(begins, stream.quiet_until)
             self._transmit(pack_processed_quiet(self.number, end, stream.scheduler.late, quiet), sender)
         else:
             self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
+
+    def _beginning(self, start: int, count: int, now_ns: int) -> int:
+        """Return the sample from which the stream listens, `start` or later; blocks have `count` samples."""
+        if self._spread is None:
+            return start
+        rate = self.stream.host_rate
+        if self._begins_at is None:
+            self._begins_at = start + count * self._spread.choose(self.number, now_ns, 1_000_000_000 * count // rate)
+        waits = self._begins_at - start  # more than a hop: the client's clock went back
+        return self._begins_at if 0 < waits <= self._spread.period_ns * rate // 1_000_000_000 else start
+
+    def _give(self, outgoing: Outgoing, start: int, end: int, sender: Address) -> None:
+        """Send what is due in a block from `start` to `end`."""
+        self.send(outgoing.emissions)
+        if self.stream.spec.channels_out:
+            most = LARGEST_BLOCK // self.stream.spec.channels_out
+            for first in range(0, outgoing.audio.shape[1], most):
+                piece = outgoing.audio[:, first : first + most]
+                self._transmit(pack_audio(self.number, start + first, piece, self._plain), sender)
+        if self._viewers:
+            self._viewers.show(outgoing.frames, end)
 
     def send(self, emissions: list[Emission]) -> None:
         """Send MIDI to the client, if one has been heard from."""
@@ -197,14 +221,14 @@ class HostedStream:
             self.stream.forget_notes()
             self.send(self.stream.introduction(here))
 
-    def _events_of(self, message: AudioMessage) -> list[HostEvent]:
+    def _events_of(self, start: int, end: int) -> list[HostEvent]:
         """Take the events that fall before the end of a block; what was due earlier is played with the next sample heard.
 
         A transport keeps its sample: what it has become by then is the stream's to say.
         """
-        end, heard = message.start + message.samples.shape[1], self.stream.position
-        again = 0 <= heard - message.start <= LONGEST_GAP_SECONDS * self.stream.host_rate
-        first = heard if again else message.start
+        heard = self.stream.position
+        again = 0 <= heard - start <= LONGEST_GAP_SECONDS * self.stream.host_rate
+        first = heard if again else start
         taken = [
             e if isinstance(e, Transport) else moved(e, max(e.sample, first)) for e in self._events if e.sample < end
         ]

@@ -47,9 +47,11 @@ class OpenStream:
 class ModelService:
     """All that serves one model; lives in the control process's event loop."""
 
-    def __init__(self, model: Model, provider: str, host: str, report: Report, batch: int = 1) -> None:
-        """Args: batch: streams that may share a call."""
-        self.model, self._batch = model, batch
+    def __init__(
+        self, model: Model, provider: str, host: str, report: Report, batch: int = 1, core: int | None = None
+    ) -> None:
+        """Args: batch: streams that may share a call. core: the only one that its engines run on, where that is given."""
+        self.model, self._batch, self._core = model, batch, core
         self._provider, self._report = provider, report
         self.streams: dict[int, OpenStream] = {}
         self._opening = 0
@@ -211,7 +213,7 @@ class ModelService:
             raise BacklineError("the server ends")
         name = self.model.manifest.name
         worker = await Worker.start(
-            self.model.path, self._provider, self._data, self._engine_ended, self._batch,
+            self.model.path, self._provider, self._data, self._engine_ended, self._batch, self._core,
             lambda text: self._report("engine", f"engine of '{name}' {text}"),
         )  # fmt: skip
         if worker.choices != self._choices:

@@ -2,10 +2,11 @@
 
 model's name -> ModelService, one for each engine -> the freest
 
-An engine is one thread, so that more of them use more cores.
+An engine is one thread, so that more of them use more cores. Each of several keeps to a core, one after the other.
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,9 @@ class Services:
     ) -> None:
         """Args: as of ServerConfig."""
         self._models, self._provider, self._host, self._report = models, provider, host, report
-        self._batch, self._engines = batch, engines
+        self._batch = batch
+        cores = sorted(os.sched_getaffinity(0))
+        self._cores = [cores[i % len(cores)] for i in range(engines)] if engines > 1 else [None]
         self._services: dict[str, list[ModelService]] = {}
 
     def __iter__(self) -> Iterator[ModelService]:
@@ -55,6 +58,6 @@ class Services:
         if name not in self._services:
             model = find_model(name, self._models)
             self._services[name] = [
-                ModelService(model, self._provider, self._host, self._report, self._batch) for _ in range(self._engines)
+                ModelService(model, self._provider, self._host, self._report, self._batch, core) for core in self._cores
             ]
         return self._services[name]

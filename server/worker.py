@@ -52,11 +52,12 @@ class Worker:
     @classmethod
     async def start(
         cls, model: Path, provider: str, data: socket.socket, on_end: Callable[["Worker"], None], batch: int = 1,
-        on_note: Callable[[str], None] = log.warning,
+        core: int | None = None, on_note: Callable[[str], None] = log.warning,
     ) -> "Worker":  # fmt: skip
         """Start an engine and wait until it is warm. Raises BacklineError with its reason.
 
-        on_end: hears of its end. batch: streams that may share a call. on_note: hears what the engine has to say meanwhile.
+        on_end: hears of its end. batch: streams that may share a call. core: the only one it runs on, where that is given.
+        on_note: hears what the engine has to say meanwhile.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
@@ -65,6 +66,7 @@ class Worker:
             "model": str(model),
             "provider": provider,
             "batch": batch,
+            "core": core,
             "data": data.fileno(),
             "commands": theirs.fileno(),
             "page": page.descriptor,

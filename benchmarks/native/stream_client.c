@@ -2,15 +2,15 @@
 
    sockets of open streams, material -> a block of each stream a period -> answers -> JSON lines
 
-   stream_client -p PARENT -s SECONDS -w SETTLE -l PERIODS -a APART -f PRIORITY [-c CORE,CORE] then for each stream seven words:
+   stream_client -p PARENT -s SECONDS -w SETTLE -l PERIODS -f PRIORITY [-c CORE,CORE] then for each stream seven words:
    FD NUMBER RATE BLOCK AUDIO LENGTH EXTRAS. AUDIO: a file of raw float32 that begins again after LENGTH samples and goes on by a
    block. EXTRAS: a file of what else is said, each an int64 (the first sample of the block it precedes), an int32 (bytes) and the
    datagram, all in this machine's byte order; `-`: nothing. Where the engine says until when nothing happens (a stream that gathers), a
    block that ends before waits here for the next, as the plug-in does it: it is sent, but it asks for no answer.
 
    One thread, in real time where allowed, sleeps until a stream is due on an absolute schedule, reads what came for it and sends its
-   next block. The kernel stamps each datagram as it arrives, so that nothing looks late because we slept. Streams begin APART seconds
-   after one another; what is late or lost counts from SETTLE seconds after the first, for SECONDS. It dies with PARENT.
+   next block. The kernel stamps each datagram as it arrives, so that nothing looks late because we slept. All streams begin at one
+   moment; what is late or lost counts from SETTLE seconds after it, for SECONDS. It dies with PARENT.
 
    Lines on standard output are JSON: began and over with their moments, then the account. Moments are seconds of CLOCK_MONOTONIC. */
 #define _GNU_SOURCE
@@ -436,15 +436,14 @@ static void tell(const char *scheduling, int64_t used)
 
 int main(int count, char **words)
 {
-    int64_t parent = 0, seconds = 0, settle_ns = 0, periods = 0, apart = 0, priority = 0;
+    int64_t parent = 0, seconds = 0, settle_ns = 0, periods = 0, priority = 0;
     int option;
-    while ((option = getopt(count, words, "+p:s:w:l:a:f:c:")) != -1)
+    while ((option = getopt(count, words, "+p:s:w:l:f:c:")) != -1)
         switch (option) {
         case 'p': parent = whole("the parent", optarg, 1, INT32_MAX); break;
         case 's': seconds = nanoseconds("-s", optarg); break;
         case 'w': settle_ns = nanoseconds("-w", optarg); break;
         case 'l': periods = whole("-l", optarg, 1, 1000); break;
-        case 'a': apart = nanoseconds("-a", optarg); break;
         case 'f': priority = whole("-f", optarg, 0, 99); break;
         case 'c': keep_to(optarg); break;
         default: return 2; /* getopt has said it */
@@ -464,7 +463,7 @@ int main(int count, char **words)
     const char *scheduling = priority && !sched_setscheduler(0, SCHED_FIFO, &real_time) ? "fifo" : "normal";
     int64_t start = now_of(CLOCK_MONOTONIC);
     for (int i = 0; i < stream_count; i++)
-        streams[i].begin = streams[i].due = start + i * apart;
+        streams[i].begin = streams[i].due = start;
     began = INT64_MAX;
     play(start + settle_ns);
     began = now_of(CLOCK_MONOTONIC);

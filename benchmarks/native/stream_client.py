@@ -30,10 +30,12 @@ from plugin_bridge.protocol import AudioMessage, MidiMessage, TransportMessage, 
 from server.audio.jack_cycle import BRIDGE_PERIODS
 from server.child_process import end_process
 from server.errors import BacklineError
-from server.realtime import FIFO_PRIORITY
 
 SETTLE_SECONDS = 1.0  # before anything counts: first blocks meet cold caches
 PATIENCE_SECONDS = 30.0
+AUDIO_PRIORITY = (
+    65  # of a thread that JACK calls, where the server has 70: it does not wait for an engine, which has 50
+)
 _EXTRA = struct.Struct("=qi")  # the first sample of the block that a datagram precedes, and its bytes
 
 
@@ -68,7 +70,7 @@ class StreamClient:
     def __init__(
         self, part: Part, streams: Sequence[BridgeStream], seconds: float, cores: Collection[int] = (), seed: int = 1
     ) -> None:
-        """Start it: streams begin one period after the other, and what is late or lost counts for `seconds` once all is warm.
+        """Start it: all streams begin at one moment, and what is late or lost counts for `seconds` once all is warm.
 
         Args: cores: those it keeps to. seed: of the material. Raises BacklineError where it cannot be compiled.
         """
@@ -79,7 +81,7 @@ class StreamClient:
         audio = folder / "audio"
         material.audio.tofile(audio)
         words = ["-p", str(os.getpid()), "-s", str(seconds), "-w", str(SETTLE_SECONDS), "-l", str(BRIDGE_PERIODS)]
-        words += ["-a", str(part.block / part.rate), "-f", str(FIFO_PRIORITY)]
+        words += ["-f", str(AUDIO_PRIORITY)]
         words += ["-c", ",".join(map(str, sorted(cores)))] if cores else []
         for stream in streams:
             said = b"".join(extras(part, material, stream.number, SETTLE_SECONDS + seconds))

@@ -21,7 +21,7 @@ from server.errors import BacklineError
 from server.midi.ports import list_ports
 from server.model_store import list_models, open_stream
 from server.providers import cuda_problem
-from server.realtime import FIFO_PRIORITY
+from server.realtime import FIFO_PRIORITY, IDLE_LIMIT
 from server.step_pool import StepPool
 
 Finding = tuple[str, str, str]
@@ -141,6 +141,12 @@ def _real_time() -> Iterator[Finding]:
         yield "note", "real-time priority", (
             f"not allowed: engines run at normal priority and can be late under load; give your user `rtprio {FIFO_PRIORITY}` and "
             "`memlock unlimited` in /etc/security/limits.d/, then log in again")  # fmt: skip
+    if os.access(IDLE_LIMIT, os.W_OK):
+        yield "good", "idle cores", "are kept from deep sleep while a stream is open"
+    else:
+        yield "note", "idle cores", (
+            f"may sleep deeply between two hops, and the next one then takes longer: let your user write {IDLE_LIMIT}, for example "
+            "with the udev rule KERNEL==\"cpu_dma_latency\", GROUP=\"audio\", MODE=\"0660\"")  # fmt: skip
     paths = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     governors = {path.read_text().strip() for path in paths}
     if governors - {"performance"}:

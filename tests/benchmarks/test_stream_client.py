@@ -136,7 +136,7 @@ def alone(program, folder, *words: str, silent: str = "2000") -> "subprocess.Com
         there.bind(("127.0.0.1", 0))
         here.connect(there.getsockname())
         stream = [str(here.fileno()), "1", "48000", "64", str(audio), "1000", "-"]
-        command = [str(program), "-l", "2", "-a", "0", "-f", "0", *words, *stream]
+        command = [str(program), "-l", "2", "-f", "0", *words, *stream]
         return subprocess.run(
             command, pass_fds=[here.fileno()], capture_output=True, text=True, timeout=30, check=False
         )

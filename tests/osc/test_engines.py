@@ -4,11 +4,13 @@ import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from plugin_bridge.protocol import MidiMessage
+from server.realtime import IDLE_LIMIT
 
 RATE = 48_000
 
@@ -50,6 +52,25 @@ def test_new_streams_go_where_the_fewest_are(server):
             assert click(stream, 0) == 1
             stream.close()
     assert not server.rows()
+
+
+def test_each_keeps_to_a_core_with_its_spare(server):
+    cores = sorted(os.sched_getaffinity(0))
+    kept = Counter(tuple(os.sched_getaffinity(process)) for process in server.engines())
+    assert kept == Counter({(core,): 4 // len(cores[:2]) for core in cores[:2]})
+
+
+def test_idle_cores_are_held_awake_while_a_stream_is_open(server):
+    def holds(process: int) -> bool:
+        return any(link.readlink() == IDLE_LIMIT for link in Path(f"/proc/{process}/fd").iterdir())
+
+    if not os.access(IDLE_LIMIT, os.W_OK):
+        pytest.skip("the system does not allow it")
+    stream = server.client.open_stream("probe", RATE, {"pace": "free"})
+    busy = server.row(stream.number)["process"]
+    assert [process for process in server.engines() if holds(process)] == [busy]
+    stream.close()
+    assert not any(map(holds, server.engines()))
 
 
 def test_an_engine_that_dies_is_replaced_and_the_other_plays_on(server):

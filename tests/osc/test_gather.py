@@ -150,3 +150,22 @@ def test_the_answer_is_osc():
     said = pack_processed_quiet(3, 1 << 40, 2, (1 << 40) + 384)
     assert parse(said) == ProcessedMessage(3, 1 << 40, 2, (1 << 40) + 384)
     assert list(OscMessage(said)) == [3, 1 << 40, 2, (1 << 40) + 384]
+
+
+def test_tracks_that_begin_at_one_moment_have_their_hops_at_different_ones(server):
+    tracks = [server.client.open_stream("transcriber", RATE, {"gather": "yes"}) for _ in range(4)]
+    silence = np.zeros((1, BLOCK), np.float32)
+    for track in tracks:
+        track.send(0, silence)
+    for track in tracks:
+        list(track.wait(BLOCK))
+    assert server.row(tracks[0].number)["position"] == BLOCK
+    begin = [track.number for track in tracks if server.row(track.number)["position"] == 0]
+    assert len(begin) == 3, "the first has begun, the others wait for their turn"
+    for start in range(BLOCK, RATE // 50, BLOCK):
+        for track in tracks:
+            track.send(start, silence)
+            list(track.wait(start + BLOCK))
+    assert all(server.row(track.number)["hops"] >= 1 for track in tracks)
+    for track in tracks:
+        track.close()
