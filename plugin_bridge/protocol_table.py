@@ -38,7 +38,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("/backline/stream/open", "sis", "model, sample rate in Hz, JSON settings", "command",
           "settings are the model's parameters, those of every stream of notes (quantise, quantise_strength, swing, tempo_bpm, mpe) "
           "and `pace`: realtime (stale audio is dropped) or free (nothing is), and `gather`: yes (small blocks in which nothing happens "
-          "may wait for the next, see /backline/processed) or no. "
+          "may wait for the next, see /backline/processed; in real time a player that only listens may begin to do so up to a hop "
+          "later, apart from the engine's other streams) or no. "
           "/backline/done carries: stream, data port, latency in samples, live delay in samples"),
     Entry("/backline/stream/close", "i", "stream", "command", "end a stream and every note that sounds in it"),
     Entry("/backline/stream/reset", "i", "stream", "command", "end sounding notes and forget what was heard"),
