@@ -43,10 +43,13 @@ class DataPort:
         self._gate = gate if gate is not None and gate.token else None
 
     def take(self) -> None:
-        """Read what waits and run it. Of a backlog that is stale everything is read first: only its newest block is worked on."""
+        """Read what waits and run it. Of a backlog everything is read first: where it is stale, only its newest block is worked on.
+
+        How stale it is shows at its end only: of sixteen streams at 64 samples one reading is a fiftieth of a second.
+        """
         waiting: Waiting = []
         for _ in range(MOST_READS):
-            if self._read(waiting) < DATAGRAMS_AT_ONCE or not _stale(waiting):
+            if self._read(waiting) < DATAGRAMS_AT_ONCE or not any(hosted.realtime for hosted, _, _ in waiting):
                 break
         streams: dict[int, Waiting] = {}
         for each in _without_stale(waiting):

@@ -53,6 +53,31 @@ def test_a_backlog_is_dropped_and_the_newest_block_is_answered(server, open_daw,
     assert not daw.sounding
 
 
+def test_a_backlog_of_many_streams_is_dropped_though_no_reading_of_it_is_stale(server, open_daw):
+    daws = [open_daw(stream="live") for _ in range(8)]
+    for daw in daws:
+        daw.play(loud(40 * BLOCK))
+    before = server.rows()
+    process = server.row(daws[0].stream.number)["process"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        for _ in range(RATE // 2 // BLOCK):
+            for daw in daws:
+                daw.send(loud(BLOCK))
+    finally:
+        os.kill(process, signal.SIGCONT)
+    for daw in daws:
+        daw.take(daw.stream.wait(daw.place, 5))
+    after = server.rows()
+    for number in (str(daw.stream.number) for daw in daws):
+        assert after[number]["stale_samples"] >= RATE // 4, "half a second waited, and a tenth may"
+        assert after[number]["hops"] == before[number]["hops"], "nothing that is late already is worked on"
+        assert after[number]["process"] == process
+    for daw in daws:
+        daw.play(np.zeros((1, RATE // 4), np.float32))
+        assert not daw.sounding
+
+
 def test_silence_after_a_backlog_ends_what_sounded_before_it(server, open_daw, stall):
     daw = open_daw(stream="live")
     daw.hold_chord()
