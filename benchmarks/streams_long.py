@@ -76,15 +76,16 @@ def play(
         took, used = time.monotonic() - began, _used(processes) - used
         played = player.finish()
     late, lost = played.late, played.lost
-    in_gaps = sum(meter.held_up(moment, seconds_late + MARGIN_SECONDS, again=1.0) for moment, seconds_late in late)
+    outside = [m for m, seconds_late in late if not meter.held_up(m, seconds_late + MARGIN_SECONDS, again=1.0)]
     lost_in_gaps = sum(blocks for moment, blocks in lost if meter.held_up(moment, 1.0))
     return {
         "seconds": round(took, 1),
         "blocks": played.blocks,
         "held_blocks": played.held,
         "late_blocks": len(late),
-        "late_in_gaps": in_gaps,
-        "late_outside": len(late) - in_gaps,
+        "late_in_gaps": len(late) - len(outside),
+        "late_outside": len(outside),
+        "seconds_with_late_outside": len({int(moment - began) for moment in outside}),
         "latest_ms": round(1000 * max((each for _, each in late), default=0.0), 2),
         "lost_blocks": sum(blocks for _, blocks in lost),
         "lost_outside": sum(blocks for _, blocks in lost) - lost_in_gaps,

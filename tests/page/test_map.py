@@ -149,7 +149,7 @@ def test_what_is_set_elsewhere_moves_the_point(server, chromium, played):
     chromium.wait_for(f"{shown(chromium, 'map_y')} === '1.2'")
     painted = chromium.wait_for(f"""(() => {{ const it = {GROUND}, box = it.getBoundingClientRect(), scale = it.width / box.width;
         const of = (x, y) => [...it.getContext('2d').getImageData((x - box.x) * scale, (y - box.y) * scale, 1, 1).data].slice(0, 3);
-        const [r, g, b] = of({at["x"]}, {at["y"]}); return Math.max(r, g, b) < 60 && [r, g, b]; }})()""")
+        const [r, g, b] = of({at["x"]}, {at["y"]}); return 0 < Math.max(r, g, b) && Math.max(r, g, b) < 60 && [r, g, b]; }})()""")
     assert painted == [0x1C, 0x1F, 0x23], "the ink of the style sheet"
 
 
