@@ -48,23 +48,24 @@ class DataPort:
         How stale it is shows at its end only: of sixteen streams at 64 samples one reading is a fiftieth of a second.
         """
         waiting: Waiting = []
+        came_ns = time.monotonic_ns()
         for _ in range(MOST_READS):
             if self._read(waiting) < DATAGRAMS_AT_ONCE or not any(hosted.realtime for hosted, _, _ in waiting):
                 break
         streams: dict[int, Waiting] = {}
         for each in _without_stale(waiting):
             streams.setdefault(0 if self._together is None else each[0].number, []).append(each)
-        works = [partial(self._work, blocks) for blocks in streams.values()]
+        works = [partial(self._work, blocks, came_ns) for blocks in streams.values()]
         if self._together is not None and len(works) > 1:
             self._together.run(works)
         else:
             for work in works:
                 work()
 
-    def _work(self, blocks: Waiting) -> None:
-        """Run blocks one after the other."""
+    def _work(self, blocks: Waiting, came_ns: int) -> None:
+        """Run blocks one after the other, which had come at `came_ns`."""
         for hosted, message, sender in blocks:
-            hosted.take_audio(message, sender)
+            hosted.take_audio(message, sender, came_ns)
             self._page.beat(time.monotonic_ns())
             self._page.count(0, 1)
 

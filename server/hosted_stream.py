@@ -120,15 +120,19 @@ class HostedStream:
             self.stream.metrics.stale_samples += samples.shape[1]
             self.take.hear(run[0].start, samples)
 
-    def take_audio(self, message: AudioMessage, sender: Address) -> None:
-        """Run a block and send what is due in it to `sender`."""
+    def take_audio(self, message: AudioMessage, sender: Address, came_ns: int | None = None) -> None:
+        """Run a block and send what is due in it to `sender`.
+
+        Args: came_ns: when it came at the latest, on the monotonic clock; left out, now.
+        """
         stream, start, samples = self.stream, message.start, message.samples
         self._meet(sender, message.plain)
-        end, count, now_ns = start + samples.shape[1], samples.shape[1], time.monotonic_ns()
+        end, count = start + samples.shape[1], samples.shape[1]
+        now_ns = time.monotonic_ns() if came_ns is None else came_ns
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
         if self.begins_again(start):
-            self._begins_at = None
+            self._begins_at = self._next_turn(start)
             self.send(stream.restart(self._beginning(start, count, now_ns)))
         self._show_level(samples)
         self.take.hear(start, samples)
@@ -146,6 +150,13 @@ class HostedStream:
             self._transmit(pack_processed_quiet(self.number, end, stream.scheduler.late, quiet), sender)
         else:
             self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
+
+    def _next_turn(self, start: int) -> int | None:
+        """Return from which sample a stream that begins again listens, so that its hops stay where they were among the others'."""
+        if self._spread is None or self._begins_at is None:
+            return None
+        hop = self._spread.period_ns * self.stream.host_rate  # in billionths of a sample: hops need not be whole ones
+        return start + (self._begins_at - start) * 1_000_000_000 % hop // 1_000_000_000
 
     def _beginning(self, start: int, count: int, now_ns: int) -> int:
         """Return the sample from which the stream listens, `start` or later; blocks have `count` samples."""
