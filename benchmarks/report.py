@@ -32,8 +32,8 @@ COLUMNS = {
     "streams": ("Streams at once in one engine", f"count {SPREAD} processor_share late_events stale_samples"),
     "streams_long": (
         "Transcribers at 64 samples, every block of every stream",
-        "seconds blocks held_blocks late_blocks late_in_gaps late_outside latest_ms lost_blocks hanging engine_share client_share "
-        "gaps_a_minute longest_gap_ms",
+        "seconds blocks held_blocks late_blocks late_in_gaps late_outside seconds_with_late_outside latest_ms lost_blocks hanging "
+        "engine_share client_share gaps_a_minute longest_gap_ms",
     ),
     "streams_search": (
         "The most streams that one core carries with no block late",
