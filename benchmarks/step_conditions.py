@@ -50,7 +50,7 @@ def measure(options: Options) -> list[Row]:
                 continue
             rows += cold_rows(case, path, graph, provider)
             call = onnx_call(open_step(open_session(path, provider, file=graph.file), graph), graph)
-            # Without the hiccup meter: it wakes a thousand times a second above the step, which then takes half as long again.
+            # Without the hiccup meter: what wakes above the step takes some of the cache from it.
             alone = time_paced(call, options.seconds, period)
             found = {"alone": alone, "after a rest": time_rested(call, options.seconds)}
             for load in LOADS:

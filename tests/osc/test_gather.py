@@ -1,5 +1,8 @@
 """Blocks in which nothing happens wait for the next: fewer datagrams, the same music, and no block without an answer."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import soundfile
@@ -155,8 +158,13 @@ def test_the_answer_is_osc():
 def test_tracks_that_begin_at_one_moment_have_their_hops_at_different_ones(server):
     tracks = [server.client.open_stream("transcriber", RATE, {"gather": "yes"}) for _ in range(4)]
     silence = np.zeros((1, BLOCK), np.float32)
-    for track in tracks:
-        track.send(0, silence)
+    process = server.row(tracks[0].number)["process"]
+    os.kill(process, signal.SIGSTOP)  # so that all four are read at one moment
+    try:
+        for track in tracks:
+            track.send(0, silence)
+    finally:
+        os.kill(process, signal.SIGCONT)
     for track in tracks:
         list(track.wait(BLOCK))
     assert server.row(tracks[0].number)["position"] == BLOCK
