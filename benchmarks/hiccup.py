@@ -5,7 +5,8 @@ an engine 50), and notes every wake-up that came more than a millisecond late. W
 hypervisor that gave the core to somebody else, an interrupt, the kernel. Without real-time rights it also sees every
 program that had the core first, so that a gap is no excuse for ours; `scheduling` says which of the two it was. It is
 native (native/hiccup.c): a Python process in its place takes so much of a core's cache that a transcriber's step beside it
-takes an eighth longer than beside none, woken every millisecond, and a quarter longer at this rate. Other benchmarks run a Meter beside themselves and ask it which of their late ones lay in a gap.
+takes an eighth longer than beside none, woken every millisecond, and a quarter longer at this rate. Other benchmarks run a
+Meter beside themselves and ask it which of their late ones lay in a gap.
 """
 
 import os

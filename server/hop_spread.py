@@ -40,3 +40,30 @@ class HopSpread:
         """Return how far hops are from each other at their nearest."""
         distance = (one_ns - other_ns) % self.period_ns
         return min(distance, self.period_ns - distance)
+
+
+class Turn:
+    """One stream's turn among the hops of its engine: the sample from which it listens."""
+
+    def __init__(self, spread: HopSpread, stream: int, rate: int) -> None:
+        """Args: rate: of the stream's samples."""
+        self._spread, self._stream, self._rate = spread, stream, rate
+        self._hop = spread.period_ns * rate  # in billionths of a sample: hops need not be whole ones
+        self._begins_at: int | None = None  # not chosen yet
+
+    def begin(self, start: int, count: int, now_ns: int, again: bool = False) -> int:
+        """Return the sample from which to listen, `start` or later, as a block of `count` samples comes.
+
+        Args: again: whether the stream begins anew here; its hops stay where they were among the others'.
+        """
+        if self._begins_at is None:
+            block_ns = 1_000_000_000 * count // self._rate
+            self._begins_at = start + count * self._spread.choose(self._stream, now_ns, block_ns)
+        elif again:
+            self._begins_at = start + (self._begins_at - start) * 1_000_000_000 % self._hop // 1_000_000_000
+        waits = self._begins_at - start  # more than a hop: the client's clock went back
+        return self._begins_at if 0 < waits <= self._hop // 1_000_000_000 else start
+
+    def note(self, now_ns: int) -> None:
+        """Take note of when a hop of it was complete."""
+        self._spread.note(self._stream, now_ns)

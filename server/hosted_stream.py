@@ -26,7 +26,7 @@ from plugin_bridge.protocol import (
 from server.clip_ahead import MOST_CLIP_EVENTS
 from server.clip_rows import read_rows
 from server.errors import BacklineError
-from server.hop_spread import HopSpread
+from server.hop_spread import HopSpread, Turn
 from server.kept_take import KeptTake
 from server.live_stream import LONGEST_GAP_SECONDS, LiveStream, Outgoing
 from server.midi.message import from_bytes, to_bytes
@@ -56,8 +56,8 @@ class HostedStream:
         self.take = take
         self._gathers = gathers
         only_listens = stream.spec.channels_in > 0 and stream.spec.channels_out == 0
-        self._spread = spread if gathers and realtime and only_listens else None
-        self._begins_at: int | None = None  # the sample from which the stream listens; None: not chosen yet
+        waits = spread is not None and gathers and realtime and only_listens
+        self._turn = Turn(spread, number, stream.host_rate) if spread is not None and waits else None
         self._transmit = transmit
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only
@@ -131,18 +131,18 @@ class HostedStream:
         now_ns = time.monotonic_ns() if came_ns is None else came_ns
         if samples.shape[0] > max(1, stream.spec.channels_in):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-        if self.begins_again(start):
-            self._begins_at = self._next_turn(start)
-            self.send(stream.restart(self._beginning(start, count, now_ns)))
+        again = self.begins_again(start)
+        begins = start if self._turn is None else self._turn.begin(start, count, now_ns, again)
+        if again:
+            self.send(stream.restart(begins))
         self._show_level(samples)
         self.take.hear(start, samples)
-        begins = self._beginning(start, count, now_ns)
         if begins < end:
             hops = stream.metrics.hops
             events = self._events_of(begins, end) if self._events else []
             self._give(stream.process(begins, samples[:, begins - start :], events), begins, end, sender)
-            if self._spread is not None and stream.metrics.hops > hops:
-                self._spread.note(self.number, now_ns)
+            if self._turn is not None and stream.metrics.hops > hops:
+                self._turn.note(now_ns)
         self.slot.heard(end, time.monotonic_ns(), stream.scheduler.late)
         self.block_ns = 1_000_000_000 * count // stream.host_rate if self.realtime else 0
         if self._gathers and not self._plain:
@@ -150,23 +150,6 @@ class HostedStream:
             self._transmit(pack_processed_quiet(self.number, end, stream.scheduler.late, quiet), sender)
         else:
             self._transmit(pack_processed(self.number, end, stream.scheduler.late, self._plain), sender)
-
-    def _next_turn(self, start: int) -> int | None:
-        """Return from which sample a stream that begins again listens, so that its hops stay where they were among the others'."""
-        if self._spread is None or self._begins_at is None:
-            return None
-        hop = self._spread.period_ns * self.stream.host_rate  # in billionths of a sample: hops need not be whole ones
-        return start + (self._begins_at - start) * 1_000_000_000 % hop // 1_000_000_000
-
-    def _beginning(self, start: int, count: int, now_ns: int) -> int:
-        """Return the sample from which the stream listens, `start` or later; blocks have `count` samples."""
-        if self._spread is None:
-            return start
-        rate = self.stream.host_rate
-        if self._begins_at is None:
-            self._begins_at = start + count * self._spread.choose(self.number, now_ns, 1_000_000_000 * count // rate)
-        waits = self._begins_at - start  # more than a hop: the client's clock went back
-        return self._begins_at if 0 < waits <= self._spread.period_ns * rate // 1_000_000_000 else start
 
     def _give(self, outgoing: Outgoing, start: int, end: int, sender: Address) -> None:
         """Send what is due in a block from `start` to `end`."""

@@ -59,10 +59,15 @@ class WakeLock:
             self._descriptor = -1
             return
         try:
-            self._descriptor = os.open(IDLE_LIMIT, os.O_WRONLY | os.O_CLOEXEC)
-            os.write(self._descriptor, idle_microseconds().to_bytes(4, "little"))
+            descriptor = os.open(IDLE_LIMIT, os.O_WRONLY | os.O_CLOEXEC)
         except OSError:  # an ordinary user is rarely allowed; then everything is as it was
-            pass
+            return
+        try:
+            os.write(descriptor, idle_microseconds().to_bytes(4, "little"))
+        except OSError:
+            os.close(descriptor)
+        else:
+            self._descriptor = descriptor
 
 
 def idle_microseconds() -> int:

@@ -16,6 +16,7 @@ from plugin_bridge.protocol import LARGEST_BLOCK, MidiMessage, ProcessedMessage,
 
 RATE, BLOCK = 48_000, 64
 SECONDS = 3
+TONES = {0.3: 220.0, 0.8: 330.0, 1.1: 440.0, 1.9: 262.0}  # onset in seconds -> frequency
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +57,6 @@ def test_all_goes_out_once_in_order_and_nothing_waits_that_must_not(steps):
     assert all(block[0, 0] == first and block.shape[1] <= LARGEST_BLOCK + 700 for first, block in out)
 
 
-def struck() -> np.ndarray:
-    """Return (1, n): a few plucked tones, and silence between them."""
-    time_s = np.arange(SECONDS * RATE) / RATE
-    audio = np.zeros_like(time_s)
-    for onset, hertz in ((0.3, 220.0), (0.8, 330.0), (1.1, 440.0), (1.9, 262.0)):
-        since = np.maximum(0.0, time_s - onset)
-        tone = sum(np.sin(2 * np.pi * k * hertz * since) / k for k in range(1, 6))
-        audio += 0.15 * (time_s >= onset) * np.exp(-4 * since) * tone
-    return audio.astype(np.float32)[None]
-
-
 def play(stream: BridgeStream, audio: np.ndarray) -> list[MidiMessage]:
     """Play in small blocks as fast as the answers come; return the notes."""
     heard: list[MidiMessage] = []
@@ -81,8 +71,8 @@ def without_number(messages: list[MidiMessage]) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("chosen", [{}, {"stream": "live"}, {"look_ahead_ms": "20"}])
-def test_the_transcriber_says_the_same_in_a_quarter_of_the_datagrams(server, chosen):
-    audio = struck()
+def test_the_transcriber_says_the_same_in_a_quarter_of_the_datagrams(server, plucked, chosen):
+    audio = plucked(RATE, SECONDS, TONES)
     plain = server.client.open_stream("transcriber", RATE, {"pace": "free", **chosen})
     gathering = server.client.open_stream("transcriber", RATE, {"pace": "free", "gather": "yes", **chosen})
     sent = audio.shape[1] // BLOCK
@@ -130,10 +120,10 @@ def test_a_jump_sends_what_was_held_back_first(server):
     stream.close()
 
 
-def test_the_take_lacks_no_more_than_what_a_hop_holds(server, tmp_path, start_server):
+def test_the_take_lacks_no_more_than_what_a_hop_holds(server, plucked, tmp_path, start_server):
     with start_server("--takes", str(tmp_path)) as running:
         stream = running.client.open_stream("transcriber", RATE, {"pace": "free", "gather": "yes"})
-        audio = struck()[:, : 100 * BLOCK]
+        audio = plucked(RATE, SECONDS, TONES)[:, : 100 * BLOCK]
         for start in range(0, audio.shape[1], BLOCK):
             stream.send(start, audio[:, start : start + BLOCK])
             list(stream.wait(start + BLOCK))

@@ -41,10 +41,19 @@ def server(start_server, tmp_path_factory) -> Iterator[object]:
         yield running
 
 
+HAD = set()  # the ports of all strangers: the system may give one of them out again, and a server knows who has said its token
+
+
 def stranger(port: int) -> socket.socket:
     """Return a socket that nobody knows."""
-    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    one.connect(("127.0.0.1", port))
+    while True:
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.connect(("127.0.0.1", port))
+        own = one.getsockname()[1]
+        if own not in HAD:
+            break
+        one.close()
+    HAD.add(own)
     one.settimeout(PATIENCE)
     return one
 

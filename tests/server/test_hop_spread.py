@@ -16,6 +16,7 @@ RATE, BLOCK = 48_000, 64
 BLOCK_NS = 1_000_000_000 * BLOCK // RATE
 HOP_NS = 12 * BLOCK_NS
 CLIENT = ("127.0.0.1", 9)
+TONES = {0.2: 220.0, 0.5: 330.0}  # onset in seconds -> frequency
 
 
 def places(count: int, per_hop: int = 12) -> list[int]:
@@ -102,20 +103,9 @@ def page():
     page.close()
 
 
-def struck() -> np.ndarray:
-    """Return (1, a second): two plucked tones."""
-    time_s = np.arange(RATE) / RATE
-    audio = np.zeros_like(time_s)
-    for onset, hertz in ((0.2, 220.0), (0.5, 330.0)):
-        since = np.maximum(0.0, time_s - onset)
-        tone = sum(np.sin(2 * np.pi * k * hertz * since) / k for k in range(1, 6))
-        audio += 0.15 * (time_s >= onset) * np.exp(-4 * since) * tone
-    return audio.astype(np.float32)[None]
-
-
 @pytest.mark.parametrize("block", [64, 48, 100])
-def test_what_waits_hears_what_it_would_have_heard_of_audio_that_begins_there(page, block):
-    audio, start = struck(), 7_000
+def test_what_waits_hears_what_it_would_have_heard_of_audio_that_begins_there(page, plucked, block):
+    audio, start = plucked(RATE, 1, TONES), 7_000
     waits, alone = Hosted(page, Third(8_000_000)), Hosted(page, None)
     waits.hear(start, audio, block)
     assert waits.hosted.stream.position == start + audio.shape[1]
@@ -127,8 +117,8 @@ def test_what_waits_hears_what_it_would_have_heard_of_audio_that_begins_there(pa
     assert waits.take.count == audio.shape[1], "all is kept"
 
 
-def test_a_block_that_reaches_beyond_the_beginning_is_heard_from_there(page):
-    audio = struck()
+def test_a_block_that_reaches_beyond_the_beginning_is_heard_from_there(page, plucked):
+    audio = plucked(RATE, 1, TONES)
     waits, alone = Hosted(page, Third(8_000_000)), Hosted(page, None)
     waits.hear(0, audio[:, :BLOCK])
     waits.hear(BLOCK, audio[:, BLOCK:], 10 * BLOCK)
@@ -136,8 +126,8 @@ def test_a_block_that_reaches_beyond_the_beginning_is_heard_from_there(page):
     assert waits.notes() == alone.notes()
 
 
-def test_after_a_stall_it_begins_at_a_place_of_its_own_again_and_the_notes_before_it_end(page):
-    audio = struck()
+def test_after_a_stall_it_begins_at_a_place_of_its_own_again_and_the_notes_before_it_end(page, plucked):
+    audio = plucked(RATE, 1, TONES)
     waits = Hosted(page, Third(8_000_000))
     waits.hear(0, audio[:, : RATE // 2])
     sounding = waits.hosted.stream.ledger.sounding
