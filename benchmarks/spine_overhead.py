@@ -2,12 +2,14 @@
 
 Aim: 150 us at the median for 256 samples at 48 kHz, resampling included. Most blocks complete no hop of a 16 kHz model,
 so those that do stand in columns of their own. `engine` is the whole engine from the datagram on its socket to the
-last reply, run in this process without its own.
+last reply, run in this process without its own. `stall` is the same after two seconds in which nothing was read: the time
+to the answer to the newest block.
 """
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from benchmarks.record import Row, percentiles
 from models.block import Block, silence
 from models.events import NoteOn
 from models.stream import StreamSpec
-from plugin_bridge.protocol import MidiMessage, pack_audio, pack_midi, pack_processed, parse
+from plugin_bridge.protocol import RECEIVE_BUFFER, MidiMessage, pack_audio, pack_midi, pack_processed, parse
 from server.data_port import DataPort
 from server.hosted_stream import HostedStream
 from server.kept_take import KeptTake
@@ -30,6 +32,8 @@ from server.shared_page import SharedPage
 
 NAME, SECONDS = "spine_overhead", 4.0
 RATE, BLOCK = 48_000, 256
+STALL_SECONDS, STALLS = 2.0, 30
+STALLED = ((1, 64), (1, 256), (4, 64), (4, 256))  # streams and their blocks; the socket holds no more of small ones
 
 
 class SilentPlayer:
@@ -67,6 +71,7 @@ def measure(options: Options) -> list[Row]:
     with real_time() as scheduling:
         rows = [{"case": f"stream, {name}", **time_stream(stream, options.seconds)} for name, stream in streams.items()]
         rows += [{"case": f"engine, {name}", **time_engine(name, options)} for name in model_files(options.models)]
+        rows += [time_stall(streams, block, options) for streams, block in STALLED]
         rows += time_parts(options.seconds)
     return [row | {"scheduling": scheduling} for row in rows]
 
@@ -89,20 +94,32 @@ def time_stream(stream: LiveStream, seconds: float) -> Row:
     return percentiles(times) | {f"hop_{name}": hop[name] for name in ("p50_us", "p99_us") if name in hop}
 
 
-def time_engine(name: str, options: Options) -> Row:
-    """Return the time from a datagram on the engine's socket to its last reply, per paced block."""
+@contextmanager
+def engine(name: str, count: int, options: Options) -> Iterator[tuple[DataPort, socket.socket]]:
+    """An engine in this process with streams 1 to `count` of a model, and a client's socket."""
     client, data = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in "ab")
     page, streams = SharedPage(), dict[int, HostedStream]()
     with client, data:
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         data.bind(("127.0.0.1", 0))
         data.setblocking(False)
         client.connect(data.getsockname())
         client.settimeout(1.0)
         port = DataPort(data, page, streams)
-        stream = open_stream(find_model(name, options.models), {}, RATE, options.provider)
-        take = KeptTake.make(RATE)
-        streams[1] = HostedStream(1, stream, page.slot(0), True, port.transmit, take)
-        samples, times = noise(BLOCK), []
+        takes = [KeptTake.make(RATE) for _ in range(count)]
+        for number, take in enumerate(takes, 1):
+            stream = open_stream(find_model(name, options.models), {}, RATE, options.provider)
+            streams[number] = HostedStream(number, stream, page.slot(number - 1), True, port.transmit, take)
+        yield port, client
+    page.close()
+    for take in takes:
+        take.close()
+
+
+def time_engine(name: str, options: Options) -> Row:
+    """Return the time from a datagram on the engine's socket to its last reply, per paced block."""
+    samples, times = noise(BLOCK), []
+    with engine(name, 1, options) as (port, client):
         pacer = Pacer(BLOCK / RATE)
         for turn in range(calls(options.seconds, BLOCK / RATE)):
             datagram = pack_audio(1, turn * BLOCK, samples)
@@ -111,11 +128,31 @@ def time_engine(name: str, options: Options) -> Row:
             began = time.perf_counter_ns()
             port.take()
             times.append((time.perf_counter_ns() - began) / 1000)
-            while not client.recv(65536).startswith(b"/backline/processed"):
-                pass
-    page.close()
-    take.close()
+            _answered(client)
     return percentiles(times)
+
+
+def time_stall(streams: int, block: int, options: Options) -> Row:
+    """Return the time in which an engine of probes is through with what came in two seconds, to the answers to the newest blocks."""
+    samples, times, start = noise(block), [], 0
+    with engine("probe", streams, options) as (port, client):
+        for _ in range(STALLS):
+            for _ in range(round(STALL_SECONDS * RATE / block)):
+                for number in range(1, streams + 1):
+                    client.send(pack_audio(number, start, samples))
+                start += block
+            began = time.perf_counter_ns()
+            port.take()
+            times.append((time.perf_counter_ns() - began) / 1000)
+            for _ in range(streams):
+                _answered(client)
+    return {"case": f"stall, {streams} x {block} samples", **percentiles(times)}
+
+
+def _answered(client: socket.socket) -> None:
+    """Read until a block is done."""
+    while not client.recv(65536).startswith(b"/backline/processed"):
+        pass
 
 
 def time_parts(seconds: float) -> list[Row]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 FILES = (".onnx", ".zip")
 """How a model's file name ends; a model may be a folder too."""
@@ -16,6 +17,7 @@ MANIFEST = "manifest.json"
 TEXTS = (".md", ".txt", "")
 """How the names end of what may lie beside the parts: a licence, a read-me."""
 LARGEST = 1 << 30  # bytes that a file may have, or a .zip unpack to: they are read whole
+LONGEST_REASON = 200  # characters of what a library says
 
 
 class ModelFileError(ValueError):
@@ -126,6 +128,7 @@ def _readable(path: Path) -> Iterator[None]:
         RuntimeError,
         UnicodeDecodeError,
     ) as error:  # RuntimeError: encrypted
-        raise ModelFileError(f"{path} is no .zip that can be read, or it is cut off: {error}") from error
+        reason = shorten(str(error), LONGEST_REASON, placeholder=" ...")  # zipfile quotes what it finds, however long
+        raise ModelFileError(f"{path} is no .zip that can be read, or it is cut off: {reason}") from error
     except OSError as error:
         raise ModelFileError(f"cannot read model file {path}: {error.strerror or error}") from error

@@ -120,6 +120,11 @@ _TRANSPORT_BODY = struct.Struct(">iqiqddidd")
 _PROCESSED_BODY = struct.Struct(">iqi")
 _PROCESSED_QUIET_BODY = struct.Struct(">iqiq")
 
+AUDIO_ROW = np.dtype(
+    [("begins", f"S{len(_AUDIO)}"), ("stream", ">i4"), ("start", ">i8"), ("count", ">i4"), ("size", ">i4")]
+)
+"""How a datagram of audio begins, for who reads many at once; the samples come next."""
+
 FROM_ENGINE = (_AUDIO, _MIDI_OUT, _PROCESSED, _PROCESSED_QUIET, _MAGNITUDE)
 TO_ENGINE = (_AUDIO, _AUDIO_SHORT, _MIDI_IN, _TRANSPORT, _MAGNITUDE_ASK, _MAGNITUDE_ASK_PLAIN)
 """How data messages begin, by direction; the stream's number, an int32, comes next."""
@@ -231,6 +236,16 @@ def parse(datagram: bytes) -> Message:
         raise ProtocolError(f"a message of {len(datagram)} bytes does not match its type tags") from error
     head = datagram[:40].split(b"\0")[0].decode("ascii", "replace")
     raise ProtocolError(f"the data port takes /backline/audio ,ihib and /backline/midi ,ihm; got {head!r}")
+
+
+def is_audio_row(heads: NDArray[np.void], sizes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Return which of many datagrams, AUDIO_ROW and their bytes in all, are audio that `parse` would take."""
+    count, size = heads["count"], heads["size"]
+    whole = (size == sizes.astype(np.int64) - AUDIO_ROW.itemsize) & (
+        (size == 4 * count) | (size == 4 * MOST_CHANNELS * count)
+    )
+    on_clock = (heads["start"] >= 0) & (heads["start"] <= LAST_SAMPLE)
+    return (heads["begins"] == _AUDIO.rstrip(b"\0")) & (count >= 1) & (count <= LARGEST_BLOCK) & whole & on_clock
 
 
 def _parse_audio(datagram: bytes, place: int, layout: struct.Struct) -> AudioMessage:

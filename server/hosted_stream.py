@@ -100,7 +100,11 @@ class HostedStream:
 
     def is_stale(self, start: int, newest: int) -> bool:
         """Whether a block is so far behind the newest one that a real-time stream goes on without it."""
-        return self.realtime and newest - start > STALE_SECONDS * self.stream.host_rate
+        return self.realtime and start < self.fresh_from(newest)
+
+    def fresh_from(self, newest: int) -> int:
+        """Return from which sample on blocks are near enough to the newest one to be worked on."""
+        return newest - int(STALE_SECONDS * self.stream.host_rate)
 
     def begins_again(self, start: int) -> bool:
         """Whether the stream leaves out so much before a block at `start` that it begins there as if nothing had been heard."""

@@ -139,6 +139,18 @@ def test_a_zip_that_names_a_part_twice_is_refused(tmp_path: Path):
         read_manifest(path)
 
 
+def test_a_zip_whose_names_do_not_agree_is_refused_in_one_sentence(tmp_path: Path):
+    path = as_zip(PARTS, tmp_path / "model.zip")
+    data = bytearray(path.read_bytes())
+    data[26:28] = (2000).to_bytes(2, "little")  # the first entry's name is so long, if its own head is asked
+    path.write_bytes(data)
+    with pytest.raises(
+        ModelFileError, match=r"model\.zip is no \.zip that can be read, or it is cut off: File name"
+    ) as said:
+        read_manifest(path)
+    assert len(str(said.value)) < 400 + len(str(path))
+
+
 def test_a_zip_that_would_fill_the_memory_is_refused(tmp_path: Path):
     path = as_zip(PARTS, tmp_path / "model.zip")
     data = bytearray(path.read_bytes())

@@ -41,7 +41,9 @@ def server(start_server, tmp_path_factory) -> Iterator[object]:
         yield running
 
 
-HAD = set()  # the ports of all strangers: the system may give one of them out again, and a server knows who has said its token
+HAD = (
+    set()
+)  # the ports of all strangers: the system may give one of them out again, and a server knows who has said its token
 
 
 def stranger(port: int) -> socket.socket:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class Ardour:
 
     def __init__(self, process: "subprocess.Popen[str]", answers: socket.socket) -> None:
         self._process, self._socket = process, answers
+        self._said: deque[str] = deque(maxlen=20)  # the last lines that do not say where the transport is
         self._wait(lambda *_: True)
         # No bank, the tracks alone, no feedback, and the answers to this socket.
         self.send("/set_surface", 0, 3, 0, 0, 0, 0, self._socket.getsockname()[1])
@@ -93,8 +95,10 @@ class Ardour:
         deadline = time.monotonic() + 2 * PATIENCE
         while time.monotonic() < deadline and select.select([self._process.stdout], [], [], PATIENCE)[0]:
             line = self._process.stdout.readline()
-            assert line, "Ardour has ended"
-            if line.startswith("AT ["):
+            assert line, f"Ardour has ended with {self._process.wait(PATIENCE)}: {''.join(self._said)}"
+            if not line.startswith("AT ["):
+                self._said.append(line)
+            else:
                 sample, rolling, latency = json.loads(line.removeprefix("AT "))
                 if reached(sample, rolling):
                     return sample, latency
