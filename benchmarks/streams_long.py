@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -71,9 +72,9 @@ def play(
     with Meter() as meter, StreamClient(part, streams, seconds, cores) as player:
         player.wait("began")
         processes = [process for server in servers for process in (server.pid, *server.engines())]
-        began, used = time.monotonic(), _used(processes)
+        began, before = time.monotonic(), used_seconds(processes)
         player.wait("over")
-        took, used = time.monotonic() - began, _used(processes) - used
+        took, after = time.monotonic() - began, used_seconds(processes)
         played = player.finish()
     late, lost = played.late, played.lost
     outside = [m for m, seconds_late in late if not meter.held_up(m, seconds_late + MARGIN_SECONDS, again=1.0)]
@@ -90,7 +91,7 @@ def play(
         "lost_blocks": sum(blocks for _, blocks in lost),
         "lost_outside": sum(blocks for _, blocks in lost) - lost_in_gaps,
         "hanging": played.hanging,
-        "engine_share": round(used / took, 3),
+        "engine_share": round(sum(after[process] - before[process] for process in after) / took, 3),
         "client_share": round(played.used / took, 3),
         "client_latest_ms": round(1000 * played.furthest_behind, 2),
         "period_us": round(1e6 * part.block / part.rate),
@@ -99,8 +100,13 @@ def play(
     }
 
 
-def _used(processes: Sequence[int]) -> float:
-    return sum(map(processor_seconds, processes))
+def used_seconds(processes: Sequence[int]) -> dict[int, float]:
+    """Return the processor time that processes have used, without those that are gone: an engine that hangs is replaced."""
+    used: dict[int, float] = {}
+    for process in processes:
+        with suppress(OSError):
+            used[process] = processor_seconds(process)
+    return used
 
 
 def main(words: Sequence[str] | None = None) -> int:

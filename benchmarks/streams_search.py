@@ -1,13 +1,18 @@
 """How many streams of each player does one core carry? The most with which no block is late, but beside the machine's own gaps.
 
+    backline bench streams_search -- [--player NAME] [--seconds N]
+
 All servers run on one core and the clients on the others, if there are any. The number is doubled until a block is late or lost outside
 the gaps that the hiccup meter saw, then halved in between; a number that fails is tried once more, since one bad moment is no limit.
 An engine hosts sixteen streams: more go to more servers on the same core. A block is late as in streams_long.
 """
 
+import argparse
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks.command import Options, run
 from benchmarks.record import Row
@@ -22,10 +27,14 @@ MOST = 64  # streams that are tried
 TRIES = 2
 
 
-def measure(options: Options) -> list[Row]:
-    """Return a row per part of the soak: the most streams, and how the last trial that held went. seconds: of a trial."""
+def measure(options: Options, player: str = "") -> list[Row]:
+    """Return a row per part of the soak that `player` plays, or any where none is named: the most streams, and how the last trial
+    that held went. seconds: of a trial.
+    """
     return [
-        {"case": f"{part.name} ({part.model}), block {part.block}", **most_streams(options, part)} for part in EIGHT
+        {"case": f"{part.name} ({part.model}), block {part.block}", **most_streams(options, part)}
+        for part in EIGHT
+        if player in ("", part.model)
     ]
 
 
@@ -63,5 +72,13 @@ def search(holds: Callable[[int], bool], most: int) -> int:
     return good
 
 
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    more = argparse.ArgumentParser(add_help=False)
+    more.add_argument("--player", default="", choices=sorted({part.model for part in EIGHT}), help="the only one")
+    chosen, _ = more.parse_known_args(words)
+    return run(NAME, partial(measure, player=chosen.player), SECONDS, (BridgeError,), words, more)
+
+
 if __name__ == "__main__":
-    raise SystemExit(run(NAME, measure, SECONDS, (BridgeError,)))
+    sys.exit(main())

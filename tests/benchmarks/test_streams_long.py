@@ -1,12 +1,14 @@
 """Many streams are played and counted, over several engines and with calls shared, and searched for. No time is asserted."""
 
+import os
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.command import Options
 from benchmarks.soak_streams import EIGHT
-from benchmarks.streams_long import Load, measure
+from benchmarks.streams_long import Load, measure, used_seconds
 from benchmarks.streams_search import most_streams, search
 
 FIGURES = {"blocks", "late_blocks", "late_in_gaps", "late_outside", "lost_blocks", "engine_share", "longest_gap_ms"}
@@ -22,6 +24,12 @@ def test_streams_are_shared_by_engines_and_every_block_is_counted():
     assert row["blocks"] >= 3 * 1.0 * 48_000 / 480
     assert row["hanging"] == 0
     assert row["late_blocks"] == row["late_in_gaps"] + row["late_outside"]
+
+
+def test_an_engine_that_is_replaced_does_not_end_a_trial():
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert set(used_seconds([gone.pid, os.getpid()])) == {os.getpid()}
 
 
 @pytest.mark.usefixtures("program")
