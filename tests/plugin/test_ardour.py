@@ -77,9 +77,15 @@ class Ardour:
         return {str(row[3]): (int(str(row[2])), float(str(row[-1]))) for row in rows}
 
     def roll(self, until: int) -> int:
-        """Play from where it stands until a sample; return the latency that the track has there."""
+        """Record from where it stands until a sample; return the latency that the track has there.
+
+        Recording ends before the transport does: stopped at once, two of Ardour's threads may both end the take, and it crashes.
+        """
+        self.send("/rec_enable_toggle", 1.0)
         self.send("/transport_play")
         _, latency = self._wait(lambda sample, rolling: rolling and sample >= until)
+        self.send("/rec_enable_toggle", 0.0)
+        self._wait(lambda sample, _: sample >= until + RATE // 5)
         self.send("/transport_stop")
         self._wait(lambda _, rolling: not rolling)
         return latency
@@ -184,7 +190,6 @@ def session(port: int, plugins: Path, tmp_path: Path) -> Callable[[str, NDArray[
 def record(ardour: Ardour, until: int) -> int:
     """Record from the beginning until a sample, and save; return the latency of the track while it played."""
     ardour.locate(0)
-    ardour.send("/rec_enable_toggle", 1.0)
     latency = ardour.roll(until)
     ardour.send("/save_state")
     ardour.ask(
