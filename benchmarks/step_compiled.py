@@ -4,9 +4,11 @@ torch.compile writes C++ and has the machine's compiler build it: from half a mi
 is on request. Where it cannot, the row says why in place of figures. The weights are fresh: time does not depend on them.
 """
 
+import os
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 
 from benchmarks.command import Options, run
 from benchmarks.networks import graphs_of, load_manifest, model_files
@@ -24,6 +26,12 @@ def measure(options: Options) -> list[Row]:
     """Return a row per graph and runtime, at the graph's own pace. Raises BacklineError where torch is missing."""
     if find_spec("torch") is None:
         raise BacklineError("this benchmark needs torch")
+    with TemporaryDirectory() as folder:  # what an earlier run has built is no figure of this one, and may be cut off
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        return _rows(options)
+
+
+def _rows(options: Options) -> list[Row]:
     rows: list[Row] = []
     for name, path in model_files(options.models).items():
         manifest = load_manifest(path)
@@ -53,9 +61,7 @@ def compiled(case: str, graph: GraphSpec) -> tuple[Callable[[], object] | None, 
         return None, "no network", 0.0
     try:
         call()
-    except (
-        Exception
-    ) as error:  # whatever the compilers raise: there are a dozen classes, and all of them mean that there is none
+    except Exception as error:  # the compilers have a dozen classes, and all of them mean that there is none
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         return None, NO_COMPILER + said[:120], time.monotonic() - began
     return call, "", time.monotonic() - began
