@@ -5,3 +5,5 @@ In data-flow order: `audio` and `osc` bring blocks, `engine` receives them in a 
 `scheduler`, `note_ledger`), `midi` and `osc` carry events away. `control` answers commands, `service`, `worker` and
 `watchdog` keep engines alive, `kept_take` remembers what was played and `keep` writes it, `cli` is the door.
 """
+
+import models.telemetry  # noqa: F401  before ONNX Runtime is loaded
