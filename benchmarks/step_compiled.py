@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from benchmarks.command import Options, run
 from benchmarks.networks import graphs_of, load_manifest, model_files
@@ -26,8 +27,8 @@ def measure(options: Options) -> list[Row]:
     """Return a row per graph and runtime, at the graph's own pace. Raises BacklineError where torch is missing."""
     if find_spec("torch") is None:
         raise BacklineError("this benchmark needs torch")
-    with TemporaryDirectory() as folder:  # what an earlier run has built is no figure of this one, and may be cut off
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    # What an earlier run has built is no figure of this one, and may be cut off.
+    with TemporaryDirectory() as folder, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
         return _rows(options)
 
 

@@ -15,7 +15,6 @@ from plugin_bridge.protocol import (
     MidiMessage,
     ProtocolError,
     TransportMessage,
-    pack_audio,
     parse,
     said_token,
 )
@@ -103,20 +102,19 @@ class DataPort:
         for datagram, sender in self._many.others():  # first, since one may say the token
             self._sort(datagram, sender, waiting)
         for message, sender, block in self._many.audio():
-            hosted = self._streams.get(message.stream)
-            if hosted is None or (self._gate is not None and not self._gate.passes(sender)):
-                self._sort(pack_audio(message.stream, message.start, message.samples[:, :block]), sender, waiting)
-            else:
-                waiting.append(Blocks(hosted, message, sender, block))
+            if self._gate is not None and not self._passes(self._gate, b"", sender):
+                continue
+            try:
+                waiting.append(Blocks(self._stream(message.stream), message, sender, block))
+            except ProtocolError as error:
+                self._refuse(str(error), sender)
 
     def _sort(self, datagram: bytes, sender: Address, waiting: list[Blocks]) -> None:
         if self._gate is not None and not self._passes(self._gate, datagram, sender):
             return
         try:
             message = parse(datagram)
-            hosted = self._streams.get(message.stream)
-            if hosted is None:
-                raise ProtocolError(f"there is no stream {message.stream} here")
+            hosted = self._stream(message.stream)
             if isinstance(message, AudioMessage):
                 waiting.append(Blocks(hosted, message, sender, message.samples.shape[1]))
             elif isinstance(message, MidiMessage):
@@ -128,6 +126,12 @@ class DataPort:
         except ProtocolError as error:
             if said_token(datagram) is None:  # where none is asked for it may be said all the same
                 self._refuse(str(error), sender)
+
+    def _stream(self, number: int) -> HostedStream:
+        hosted = self._streams.get(number)
+        if hosted is None:
+            raise ProtocolError(f"there is no stream {number} here")
+        return hosted
 
     def _passes(self, gate: Gate, datagram: bytes, sender: Address) -> bool:
         """Whether a datagram is to be read on; it is not where it says the token, or where its sender never has."""

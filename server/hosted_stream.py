@@ -56,8 +56,9 @@ class HostedStream:
         self.take = take
         self._gathers = gathers
         only_listens = stream.spec.channels_in > 0 and stream.spec.channels_out == 0
-        waits = spread is not None and gathers and realtime and only_listens
-        self._turn = Turn(spread, number, stream.host_rate) if spread is not None and waits else None
+        self._turn: Turn | None = None
+        if spread is not None and gathers and realtime and only_listens:
+            self._turn = Turn(spread, number, stream.host_rate)
         self._transmit = transmit
         self._client: Address | None = None
         self._plain = False  # whether it reads int32 only

@@ -36,6 +36,7 @@ def test_nothing_is_kept_or_runs_beside_a_session(tmp_path, way):
 
 
 def test_whoever_wants_it_may_have_it(tmp_path):
-    run(WAYS["an engine's session"], tmp_path, **{SWITCH: "0"})
+    way = WAYS["an engine's session"] + f"; import os; print(os.environ['{SWITCH}'])"
+    assert run(way, tmp_path, **{SWITCH: "0"}) == "0\n"
     if not list(tmp_path.rglob("*.db")):
         pytest.skip("this build of ONNX Runtime has none")
